@@ -1,0 +1,123 @@
+/*
+ * The keeper's side of the directory: authorities, upload of our descriptor,
+ * and the cache of signed documents (dir-spec). All network and disk work is
+ * here; workers get finished documents as sealed memfds.
+ */
+#ifndef NONOS_DIRECTORY_H
+#define NONOS_DIRECTORY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <nonos/addr.h>
+#include <nonos/relay.h>
+
+struct event_base;
+struct directory;
+
+/* A directory authority, as configured. */
+struct authority {
+	char name[20];
+	struct addr dir;		/* DirPort */
+	uint16_t or_port;
+	uint8_t v3ident[20];
+	uint8_t fingerprint[20];
+};
+
+/*
+ * Parse "NAME 127.0.0.1:7000 orport=5000 v3ident=HEX40 fingerprint=HEX40" (order of the
+ * options free; fingerprints may have spaces removed only).
+ */
+int authority_parse(struct authority *ret, const char *text, char *ret_err, size_t err_cap);
+
+/* Kinds of cached document handed to workers; the memfd's format is dirserv.h's. */
+enum dir_doc {
+	DIR_DOC_CONSENSUS_NS = 1,
+	DIR_DOC_CONSENSUS_MICRODESC,
+	DIR_DOC_MICRODESCS,
+	DIR_DOC_DESCRIPTORS,
+	DIR_DOC_CERTS,
+	DIR_DOC_OWN,			/* own descriptor and extra-info */
+	DIR_DOC_KINDS
+};
+
+struct directory_config {
+	const struct authority *authorities;
+	size_t n_authorities;
+	const char *cache_dir;		/* documents survive a restart here */
+	bool cache;			/* fetch what clients ask a cache for; else only the consensus */
+	bool test_network;		/* short voting intervals: poll by the consensus's own times */
+	const struct addr *bind_v4;	/* outgoing address, or NULL */
+};
+
+struct directory_hooks {
+	/* A document is new: a sealed memfd, which the callee dup()s or sends; the caller closes it. */
+	void (*document)(void *arg, enum dir_doc kind, int fd);
+	/* A newer valid consensus: its parameters. */
+	void (*params)(void *arg, const struct net_params *params);
+	/* Time to publish: make descriptor and extra-info (malloc()ed), or fail to skip. */
+	int (*make_descriptor)(void *arg, char **ret_descriptor, char **ret_extrainfo);
+	/* An authority's answer told our address (X-Your-Address-Is). */
+	void (*address_seen)(void *arg, const struct addr *ours, const struct authority *by);
+	/* What a consensus says of us changed (listed or not, flags, weight). */
+	void (*listing)(void *arg);
+	void *arg;
+};
+
+int directory_new(struct directory **ret, struct event_base *base, const struct directory_config *c,
+		  const struct directory_hooks *hooks, const uint8_t own_rsa_id[20],
+		  const uint8_t own_ed_id[32]);
+void directory_free(struct directory *d);
+
+/* Load the cache from disk, then follow the consensus. Returns at once. */
+void directory_start(struct directory *d);
+
+/*
+ * Upload our descriptor to every authority soon (a minute's worth of changes goes up
+ * together); repeats every 18 hours, and at once to authorities that have not got it or whose
+ * consensus does not list us although they took it. `reason` is for the log.
+ */
+void directory_publish(struct directory *d, const char *reason);
+
+/* Directory replies that a worker can give from memory come from here after each change. */
+
+enum relay_flag {
+	FLAG_AUTHORITY = 1 << 0, FLAG_BAD_EXIT = 1 << 1, FLAG_EXIT = 1 << 2, FLAG_FAST = 1 << 3,
+	FLAG_GUARD = 1 << 4, FLAG_HSDIR = 1 << 5, FLAG_MIDDLE_ONLY = 1 << 6, FLAG_NO_ED_CONSENSUS = 1 << 7,
+	FLAG_RUNNING = 1 << 8, FLAG_STABLE = 1 << 9, FLAG_STALE_DESC = 1 << 10, FLAG_V2DIR = 1 << 11,
+	FLAG_VALID = 1 << 12,
+};
+
+/* For status: one row per authority. */
+struct authority_status {
+	const struct authority *authority;
+	int64_t last_upload;		/* wall seconds; 0 never */
+	int http_status;		/* 0 none, negative enum err on failure */
+	char message[128];		/* what it said, or the error; printable ASCII */
+	bool not_new;			/* X-Descriptor-Not-New */
+	int64_t last_fetch;
+	int fetch_status;
+	bool cert_known;
+	int64_t consensus_valid_after;	/* of the consensus this authority served last; 0 none */
+	bool in_consensus;		/* whether the consensus it served lists us */
+	uint32_t flags;			/* enum relay_flag, when listed there */
+	uint64_t weight;		/* consensus weight, when listed */
+};
+
+struct consensus_status {
+	int64_t valid_after, fresh_until, valid_until;	/* 0: none */
+	bool listed;
+	uint32_t flags;
+	uint64_t weight;
+	uint32_t n_relays;
+	uint32_t n_microdescs, n_microdescs_missing;
+};
+
+size_t directory_status(const struct directory *d, struct authority_status *out, size_t cap);
+void directory_consensus(const struct directory *d, struct consensus_status *ret);
+
+/* "Fast Guard Running ..." of a flag set, into `out`. */
+const char *relay_flags_str(char *out, size_t cap, uint32_t flags);
+
+#endif

@@ -1,0 +1,109 @@
+/*
+ * The relay's long-term keys, in Tor's on-disk formats (keys/ below the data
+ * directory), so that an operator moves an identity in and out unchanged.
+ * Held by the keeper; workers get only what relay.h names.
+ *
+ *   secret_id_key                       RSA-1024 identity, PEM
+ *   secret_onion_key, .old              RSA-1024 TAP key (dead weight that authorities demand)
+ *   secret_onion_key_ntor, .old         curve25519 key pair, tagged
+ *   ed25519_master_id_secret_key        tagged, expanded; may be absent (offline)
+ *   ed25519_master_id_public_key        tagged
+ *   ed25519_signing_secret_key          tagged, expanded
+ *   ed25519_signing_cert                tagged certificate type 4
+ *   ../fingerprint, ../fingerprint-ed25519
+ */
+#ifndef NONOS_KEYS_H
+#define NONOS_KEYS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <nonos/crypto.h>
+#include <nonos/relay.h>
+
+struct relay_keys;
+
+/* Days and seconds of the schedule (tor-spec 1.? and consensus parameters override). */
+enum {
+	KEYS_SIGNING_LIFETIME_S = 30 * 86400,
+	KEYS_SIGNING_RENEW_S = 2 * 86400,	/* renewed when less is left */
+	KEYS_ONION_LIFETIME_S = 28 * 86400,
+	KEYS_ONION_GRACE_S = 7 * 86400,
+	KEYS_LINK_LIFETIME_S = 2 * 86400,
+};
+
+/*
+ * Open the keys below `data_dir`, making what is missing: a wholly empty directory gets
+ * a new identity; half an identity is ERR_STATE and nothing is written. Files
+ * readable by others are refused (ERR_PERMISSION). `ret_err` gets a sentence for the
+ * operator on failure.
+ */
+int keys_open(struct relay_keys **ret, const char *data_dir, int64_t now, char *ret_err, size_t err_cap);
+void keys_free(struct relay_keys *k);
+
+/*
+ * Copy an identity from a tor or anon data directory (or its keys/) into `data_dir`.
+ * Never overwrites one: ERR_EXISTS. Verifies everything before it writes anything.
+ */
+int keys_import(const char *data_dir, const char *from_dir, int64_t now, char *ret_err, size_t err_cap);
+
+const uint8_t *keys_rsa_id(const struct relay_keys *k);		/* 20 bytes */
+const uint8_t *keys_ed_id(const struct relay_keys *k);		/* 32 bytes */
+bool keys_master_is_offline(const struct relay_keys *k);
+int64_t keys_signing_expires(const struct relay_keys *k);	/* wall seconds */
+int64_t keys_onion_rotates(const struct relay_keys *k);		/* wall seconds */
+
+enum keys_change { KEYS_CHANGED_SIGNING = 1, KEYS_CHANGED_ONION = 2, KEYS_CHANGED_OLD_ONION = 4 };
+
+/*
+ * Do what is due at `now`: renew the signing key (when the master key is at hand), rotate
+ * the onion keys (ntor and TAP together, so that authorities take the new descriptor),
+ * forget the old one after its grace. *ret_changed is a set of enum keys_change.
+ */
+int keys_maintain(struct relay_keys *k, int64_t now, int *ret_changed);
+
+/* Rotate the onion keys now, whatever their age. */
+int keys_rotate_onion(struct relay_keys *k, int64_t now);
+
+/* Make a fresh link certificate and authentication key, with their certificates. */
+int keys_make_link(struct link_keys *ret, const struct relay_keys *k, int64_t now);
+
+void keys_onion(struct onion_keys *ret, const struct relay_keys *k);
+
+/* -- server descriptor and extra-info (dir-spec 2.1) ------------------------ */
+
+struct descriptor_facts {
+	const char *nickname;
+	const char *contact;		/* or NULL */
+	const char *platform;
+	struct addr v4, v6;		/* with OR ports */
+	uint64_t bandwidth_rate, bandwidth_burst, bandwidth_observed;	/* bytes/s */
+	uint64_t uptime_s;
+	const char *exit_policy;	/* as configured */
+	bool allow_private;		/* else private networks are rejected in front */
+	bool dir_cache;			/* tunnelled-dir-server and DirCache=2 */
+	const char *const *family;	/* "$HEX" or nicknames, NULL-terminated, or NULL */
+	bool hibernating;
+	int64_t published;
+	/* bandwidth history for extra-info: bytes per interval, oldest first */
+	int64_t history_end;
+	uint32_t history_interval_s;
+	const uint64_t *read_history, *write_history;
+	size_t history_len;
+};
+
+/* The first proto line; what we do, no more. */
+extern const char relay_proto_line[];
+extern const char relay_proto_line_nocache[];
+
+/*
+ * Make the signed server descriptor and extra-info, malloc()ed NUL-terminated texts.
+ */
+int descriptor_make(char **ret_descriptor, char **ret_extrainfo, const struct relay_keys *k,
+		    const struct descriptor_facts *f);
+
+/* Check a server descriptor's format and every signature and cross-certificate in it (tests, cache, fuzzing). */
+int descriptor_check(const char *text, size_t len, int64_t now);
+
+#endif

@@ -1,0 +1,122 @@
+/*
+ * The relay of one worker: links, circuits, exit streams and cached directory
+ * documents, all in one event loop. What it needs comes in as values; it reads
+ * no files and knows no long-term secret. The worker (src/daemon/worker.c)
+ * owns it and feeds it from the pipe to the keeper.
+ */
+#ifndef NONOS_RELAY_H
+#define NONOS_RELAY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <nonos/addr.h>
+
+struct event_base;
+struct relay;
+
+/* Limits, all per worker: the keeper divides what is per process. */
+struct relay_limits {
+	uint64_t bandwidth_rate;	/* bytes/s, each direction; 0: none */
+	uint64_t bandwidth_burst;	/* bytes */
+	uint64_t max_memory;		/* bytes of process memory */
+	uint32_t links_per_addr;
+	uint32_t links_total;
+	uint32_t circuits_per_link;
+	uint32_t create_rate;		/* circuits/s from one unauthenticated address; 0: no limit */
+	uint32_t create_burst;
+	uint32_t handshake_queue;	/* CREATE cells waiting, all sources */
+	uint32_t cells_per_circuit;	/* cells queued in one direction; beyond: the circuit dies */
+	uint32_t streams_per_circuit;
+};
+
+struct relay_config {
+	struct addr advertised_v4;	/* with OR port; ADDR_NONE when there is none */
+	struct addr advertised_v6;
+	bool allow_private;		/* extend and exit to private addresses */
+	bool dir_cache;			/* answer BEGIN_DIR */
+	const char *exit_policy;	/* policy_parse(); copied */
+	const char *resolv_conf;	/* NULL: the system's */
+	struct relay_limits limits;
+};
+
+enum { LINK_CERTS_CAP = 4096 };
+
+/* What a worker needs to speak for the relay on links: no identity secret. */
+struct link_keys {
+	uint8_t rsa_id[20];		/* SHA-1 of the RSA identity key's DER */
+	uint8_t rsa_id_sha256[32];	/* SHA-256 of the same, for AUTHENTICATE */
+	uint8_t ed_id[32];
+	uint8_t auth_public[32];	/* link authentication key (certificate type 6) */
+	uint8_t auth_secret[64];	/* its expanded secret */
+	uint8_t tls_key[512];		/* DER */
+	uint16_t tls_key_len;
+	uint8_t tls_cert[2048];		/* DER */
+	uint16_t tls_cert_len;
+	uint8_t responder_certs[LINK_CERTS_CAP];	/* body of our CERTS cell: types 2, 4, 5, 7 */
+	uint16_t responder_certs_len;
+	uint8_t initiator_certs[LINK_CERTS_CAP];	/* types 2, 4, 6, 7 */
+	uint16_t initiator_certs_len;
+};
+
+/* ntor onion keys: the second is the one before the last rotation. */
+struct onion_keys {
+	uint8_t secret[2][32];
+	uint8_t count;			/* 1 or 2 */
+};
+
+/* Consensus parameters that the relay acts on; clipped when parsed. */
+struct net_params {
+	uint32_t circ_max_cell_queue_size;	/* cells; 0: no consensus yet */
+	bool cc_enabled;			/* cc_alg = 2 */
+	uint32_t cc[26];			/* struct cc_params, in its order */
+};
+
+struct relay_counters {
+	uint64_t read_bytes, written_bytes;	/* on links, TLS included */
+	uint64_t exit_read_bytes, exit_written_bytes;
+	uint64_t cells_in, cells_out, cells_relayed;
+	uint64_t handshakes_fast, handshakes_ntor, handshakes_ntor3, handshakes_failed, handshakes_dropped;
+	uint64_t links_opened, links_accepted, links_refused, links_failed;
+	uint64_t circuits_made, circuits_destroyed, circuits_killed_memory, circuits_killed_protocol;
+	uint64_t streams_opened, streams_failed, resolves, dir_requests, dir_bytes;
+	uint64_t links, circuits, streams;	/* now */
+	uint64_t queued_bytes;			/* now */
+	uint64_t memory_bytes;			/* process, now */
+};
+
+/* What the relay tells its owner; all optional. */
+struct relay_hooks {
+	/* An authenticated peer saw us at this address (NETINFO). */
+	void (*address_seen)(void *arg, const struct addr *ours, const uint8_t peer_rsa_id[20]);
+	/* A peer's clock differs by `skew_s` seconds, an hour or more. */
+	void (*clock_skew)(void *arg, int64_t skew_s, const uint8_t peer_rsa_id[20]);
+	/* The last circuit closed after relay_drain(). */
+	void (*drained)(void *arg);
+	/* Somebody authenticated reached one of our listeners, so the OR port is reachable. */
+	void (*reached)(void *arg);
+	void *arg;
+};
+
+struct relay *relay_new(struct event_base *base, const struct relay_hooks *hooks);
+void relay_free(struct relay *r);
+
+/* Each may be called again at any time; what exists goes on with what it has. */
+int relay_set_config(struct relay *r, const struct relay_config *config);
+int relay_set_link_keys(struct relay *r, const struct link_keys *keys);
+int relay_set_onion_keys(struct relay *r, const struct onion_keys *keys);
+void relay_set_params(struct relay *r, const struct net_params *params);
+
+/* Hand over a sealed memfd with a cached document (dirserv.h); the relay closes it. */
+int relay_set_document(struct relay *r, uint8_t kind, int fd);
+
+/* Accept links on a listening, non-blocking socket; the relay owns it. */
+int relay_listen(struct relay *r, int fd);
+
+/* Close the listeners and refuse new circuits; existing ones live on. */
+void relay_drain(struct relay *r);
+
+void relay_counters(const struct relay *r, struct relay_counters *ret);
+
+#endif

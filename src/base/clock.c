@@ -1,0 +1,74 @@
+#include "config.h"
+
+#include <nonos/clock.h>
+
+#include <stdbool.h>
+#include <time.h>
+
+static bool manual;
+static bool read_once;
+static uint64_t mono_us;
+static int64_t wall_s;
+
+static uint64_t system_mono_us(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
+}
+
+void clock_update(void)
+{
+	struct timespec ts;
+
+	if (manual)
+		return;
+	mono_us = system_mono_us();
+	clock_gettime(CLOCK_REALTIME, &ts);
+	wall_s = ts.tv_sec;
+	read_once = true;
+}
+
+static void need_time(void)
+{
+	if (!read_once)
+		clock_update();
+}
+
+uint64_t clock_now_us(void)
+{
+	need_time();
+	return mono_us;
+}
+
+uint64_t clock_now_ms(void)
+{
+	return clock_now_us() / 1000;
+}
+
+uint64_t clock_precise_us(void)
+{
+	return manual ? mono_us : system_mono_us();
+}
+
+int64_t clock_wall(void)
+{
+	need_time();
+	return wall_s;
+}
+
+void clock_set_manual(uint64_t mono_ms, int64_t wall)
+{
+	manual = read_once = true;
+	mono_us = mono_ms * 1000;
+	wall_s = wall;
+}
+
+void clock_advance_ms(uint64_t ms)
+{
+	uint64_t before = mono_us / 1000000;
+
+	mono_us += ms * 1000;
+	wall_s += (int64_t)(mono_us / 1000000 - before);
+}
