@@ -52,6 +52,15 @@ bool addr_prefix_eq(const struct addr *a, const struct addr *b, unsigned bits);
  */
 bool addr_is_private(const struct addr *a);
 
+/*
+ * The networks behind addr_is_private(), one by one: false when `i` is past
+ * the last. Exit policies spell them out.
+ */
+bool addr_private_net(struct addr *ret, unsigned *ret_bits, size_t i);
+
+/* Turn an IPv4-mapped IPv6 address (::ffff:192.0.2.1) into the IPv4 one it reaches. */
+void addr_unmap(struct addr *a);
+
 /* True for 127/8 and ::1. */
 bool addr_is_loopback(const struct addr *a);
 

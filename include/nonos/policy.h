@@ -38,11 +38,14 @@ bool policy_rejects_everything(const struct policy *p);
 /*
  * Write the descriptor's lines ("accept 1.2.3.0/24:80\n"...). IPv4 rules only;
  * "ipv6-policy" comes from policy_summary(). The text ends with "reject *:*\n"
- * or "accept *:*\n". ERR_TOO_LONG.
+ * or "accept *:*\n". Rejecting all private addresses leaves out 224.0.0.0/3,
+ * see policy.c. ERR_TOO_LONG.
  */
 int policy_descriptor_lines(char *out, size_t cap, const struct policy *p);
 
-/* "accept 80,443" or "reject 1-65535" for one family (dir-spec, "p" line). */
+enum { POLICY_SUMMARY_CAP = 1001 };	/* dir-spec 3.8.2: 1000 characters at most */
+
+/* "accept 80,443" or "reject 1-65535" for one family (dir-spec, "p" line). ERR_TOO_LONG. */
 int policy_summary(char *out, size_t cap, const struct policy *p, enum addr_family family);
 
 #endif

@@ -156,18 +156,45 @@ static const struct range private_v6[] = {
 
 static const uint8_t mapped_prefix[16] = { [10] = 0xff, [11] = 0xff };
 
+enum {
+	PRIVATE_V4_NETS = sizeof(private_v4) / sizeof(private_v4[0]),
+	PRIVATE_V6_NETS = sizeof(private_v6) / sizeof(private_v6[0]),
+};
+
+void addr_unmap(struct addr *a)
+{
+	if (a->family != ADDR_V6 || !bits_eq(a->ip, mapped_prefix, 96))
+		return;
+	a->family = ADDR_V4;
+	memcpy(a->ip, a->ip + 12, 4);
+	memset(a->ip + 4, 0, 12);
+}
+
+bool addr_private_net(struct addr *ret, unsigned *ret_bits, size_t i)
+{
+	bool v4 = i < PRIVATE_V4_NETS;
+	const struct range *net;
+
+	if (i >= (size_t)PRIVATE_V4_NETS + PRIVATE_V6_NETS)
+		return false;
+	net = v4 ? &private_v4[i] : &private_v6[i - PRIVATE_V4_NETS];
+	*ret = (struct addr){ .family = v4 ? ADDR_V4 : ADDR_V6 };
+	memcpy(ret->ip, net->ip, v4 ? 4 : 16);
+	*ret_bits = net->bits;
+	return true;
+}
+
 bool addr_is_private(const struct addr *a)
 {
 	const struct range *table = a->family == ADDR_V4 ? private_v4 : private_v6;
-	size_t n = a->family == ADDR_V4 ? sizeof(private_v4) / sizeof(private_v4[0])
-					: sizeof(private_v6) / sizeof(private_v6[0]);
+	size_t n = a->family == ADDR_V4 ? PRIVATE_V4_NETS : PRIVATE_V6_NETS;
 
 	if (a->family == ADDR_NONE)
 		return true;
 	if (a->family == ADDR_V6 && bits_eq(a->ip, mapped_prefix, 96)) {
-		struct addr v4 = { .family = ADDR_V4 };
+		struct addr v4 = *a;
 
-		memcpy(v4.ip, a->ip + 12, 4);
+		addr_unmap(&v4);
 		return addr_is_private(&v4);
 	}
 	for (size_t i = 0; i < n; i++)
