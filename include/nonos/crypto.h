@@ -1,8 +1,8 @@
 /*
- * Cryptographic primitives: the only header over OpenSSL and libsodium. All
- * algorithms are fetched once, in crypto_init(); nothing here looks one up
- * per call. Lengths are in bytes. Functions without a result cannot fail on
- * good arguments and end the process when the library reports a failure.
+ * Cryptographic primitives: the only header over OpenSSL and libsodium.
+ * Digests and ciphers are fetched once, in crypto_init(), never per call.
+ * Lengths are in bytes. Functions without a result cannot fail on good
+ * arguments and end the process when the library reports a failure.
  */
 #ifndef NONOS_CRYPTO_H
 #define NONOS_CRYPTO_H
@@ -25,7 +25,7 @@ enum {
 	RSA_PUB_DER_CAP = 560,		/* PKCS#1 DER of a public key of at most 4096 bits */
 };
 
-/* Prepare the libraries; call once, before anything else here. */
+/* Prepare the libraries; call before anything else here. May be called again. */
 int crypto_init(void);
 
 /* -- digests ------------------------------------------------------------- */
@@ -117,7 +117,10 @@ void ed25519_public(uint8_t ret_public[ED25519_PUB_LEN], const uint8_t expanded[
 void ed25519_sign(uint8_t ret_sig[ED25519_SIG_LEN], const uint8_t expanded[ED25519_EXPANDED_LEN],
 		  const uint8_t public_key[ED25519_PUB_LEN], const void *data, size_t len);
 
-/* 0, or ERR_AUTH. */
+/*
+ * 0, or ERR_AUTH. Refused besides what RFC 8032 refuses: keys and R of small
+ * order, encodings of a point or of S that are not reduced.
+ */
 int ed25519_verify(const uint8_t public_key[ED25519_PUB_LEN], const uint8_t sig[ED25519_SIG_LEN],
 		   const void *data, size_t len);
 
