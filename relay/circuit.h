@@ -36,16 +36,17 @@ enum {
 	CIRCUIT_EARLY_MAX = 8,		/* RELAY_EARLY cells per circuit (tor-spec 5.6) */
 };
 
+enum circuit_side { SIDE_PREV, SIDE_NEXT };
+
 /* One end of a circuit. `queue` holds what is to be sent on that link. */
 struct circuit_end {
+	struct circuit *circuit;
 	uint64_t link_id;		/* 0: no such end */
 	uint32_t circ_id;
+	uint8_t side;			/* enum circuit_side */
 	struct cell_queue queue;
-	struct circuit *ring_next, *ring_prev;	/* the link's ring of circuits with cells */
-	bool in_ring;
+	struct circuit_end *ring_next, *ring_prev;	/* the link's circle of ends with cells; NULL: not in it */
 };
-
-enum circuit_side { SIDE_PREV, SIDE_NEXT };
 
 struct circuit {
 	struct relay *relay;
@@ -53,15 +54,45 @@ struct circuit {
 	enum circuit_state state;
 	struct circuit_end end[2];	/* by enum circuit_side */
 	struct onion onion;
-	struct edge *edge;		/* NULL until the keys are known */
+	struct edge *edge;		/* made by the first message for it */
+	uint8_t sendme_inc;		/* agreed congestion control; 0: fixed windows */
 	uint8_t early_left;		/* RELAY_EARLY cells still allowed outward */
 	bool streams_blocked;		/* queue towards the client passed CIRCUIT_QUEUE_HIGH */
+	bool writable_due;		/* in the relay's list of edges to wake */
 	bool from_client;		/* the previous hop did not authenticate */
 	uint8_t close_reason;
 	uint64_t created_ms;
 	struct circuit_extend *extend;	/* while CIRCUIT_EXTENDING */
 	struct circuit *all_next, *all_prev;	/* relay's list */
+	struct circuit *dead_next;
+	struct circuit *writable_next;	/* relay's list of edges to wake */
 };
+
+/* A CREATE_FAST or CREATE2 came in on `l`. */
+void circuit_create(struct link *l, const struct cell *cell);
+
+/* CREATED2 came in: answer the client's EXTEND2. */
+void circuit_created(struct circuit_end *end, const struct cell *cell);
+
+/* RELAY or RELAY_EARLY came in at this end. */
+void circuit_relay(struct circuit_end *end, const struct cell *cell);
+
+/* DESTROY came in at this end: the other side gets DESTROY_DESTROYED. */
+void circuit_destroyed(struct circuit_end *end, uint8_t reason);
+
+/* The link of this end is gone: the end is cleared, nothing is sent there. */
+void circuit_link_lost(struct circuit_end *end);
+
+/*
+ * Do the handshake that waits in `onion` (a CREATE2 or CREATE_FAST cell's
+ * body) and answer: called by the handshake queue.
+ */
+void circuit_answer(struct circuit *c, uint8_t cmd, const uint8_t *body);
+
+/* Free what circuit_close() marked. */
+void circuit_free(struct circuit *c);
+
+const char *circuit_state_str(enum circuit_state s);
 
 /*
  * Send a message of ours towards the client. `ret_digest` (20 bytes, or NULL)

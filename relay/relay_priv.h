@@ -14,6 +14,7 @@
 #include "cc.h"
 #include "circuit.h"
 #include "handshake.h"
+#include "limit.h"
 #include "pool.h"
 
 struct link_table;
@@ -21,7 +22,8 @@ struct handshake_queue;
 struct resolver;
 struct dirserv;
 struct limiter;
-struct sched;
+struct memory;
+struct link_scratch;
 
 /* Our credentials on links; a link keeps the one it started with. */
 struct link_creds {
@@ -29,6 +31,8 @@ struct link_creds {
 	struct tls_ctx *tls;
 	struct link_keys keys;
 };
+
+void link_creds_unref(struct link_creds *c);		/* NULL is fine */
 
 struct relay {
 	struct event_base *base;
@@ -41,20 +45,39 @@ struct relay {
 	struct handshake_keys hs_keys;
 	struct pool *pool;
 	struct link_table *links;
-	struct sched *sched;
 	struct handshake_queue *handshakes;
 	struct limiter *limiter;
 	struct resolver *resolver;
 	struct dirserv *dirserv;
+	struct bucket read_bucket, write_bucket;
+	struct memory *memory;
+	struct link_scratch *scratch;	/* buffers of link_io.c */
 	struct circuit *circuits;	/* list by all_next */
-	struct circuit *dead;		/* closed, to be freed at the end of the round */
+	struct circuit *writable;	/* edges to wake, by writable_next */
+	struct circuit *dead_circuits;	/* closed, freed at the end of the round */
+	struct link *flush_first, *flush_last;	/* links to flush, by flush_next */
+	struct link *dead_links;
 	uint64_t next_circuit_id;
-	bool draining;
+	bool draining, drained;
 	struct relay_counters counters;
 	struct event *tick;		/* every second */
-	struct event *reap;		/* end-of-round work */
-	struct evconnlistener **listeners;
+	struct event *round;		/* end-of-round work; active while there is some */
+	struct event *throttle;		/* refills the buckets while links wait for them */
+	struct event **listeners;
 	size_t n_listeners;
+	/* Start a transport for a new outgoing link; link_io_connect() outside simulations. */
+	int (*dial)(struct link *l);
+	/* Bring what waits on a link to its transport; link_io_flush() outside simulations. */
+	void (*flush)(struct link *l);
 };
+
+/* Bytes that peers made this relay hold: cells, stream buffers, unsent ciphertext. */
+size_t relay_queued_bytes(const struct relay *r);
+
+/* Each second (by hand in simulations): timeouts, expiry, limits. */
+void relay_tick(struct relay *r);
+
+/* Close the biggest consumers when cells alone hold too much (memory.h). */
+void relay_relieve_memory(struct relay *r);
 
 #endif
