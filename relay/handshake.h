@@ -44,7 +44,12 @@ struct circuit_params {
 	uint8_t sendme_inc;		/* in and out: cells per SENDME */
 };
 
-/* Servers. `reply` has room for CELL_BODY_LEN bytes. ERR_AUTH: not for one of our keys. */
+/*
+ * Servers. `reply` has room for CELL_BODY_LEN bytes and does not overlap
+ * `onion`. ERR_AUTH: not for one of our keys. Neither allocates for itself, and
+ * each does at most three curve operations. Outputs but `reply` keep their old
+ * value on failure.
+ */
 void fast_server(uint8_t reply[FAST_REPLY_LEN], struct circuit_keys *ret_keys,
 		 const uint8_t x[FAST_ONION_LEN]);
 int ntor_server(uint8_t *reply, size_t *ret_reply_len, struct circuit_keys *ret_keys,
@@ -60,6 +65,9 @@ int ntor3_server(uint8_t *reply, size_t *ret_reply_len, struct circuit_keys *ret
 		 const uint8_t *onion, size_t len);
 
 /* Clients: state between the two messages; wiped by the finishing call. */
+int fast_client_finish(struct circuit_keys *ret_keys, const uint8_t x[FAST_ONION_LEN],
+		       const uint8_t reply[FAST_REPLY_LEN]);
+
 struct ntor_client {
 	uint8_t rsa_id[20];
 	uint8_t onion_key[32];
@@ -84,9 +92,16 @@ int ntor3_client_finish(struct circuit_keys *ret_keys, uint8_t *ret_msg, size_t 
 			size_t *ret_msg_len, struct ntor3_client *s,
 			const uint8_t *reply, size_t len);
 
-/* Parse and build the extension list carried inside ntor-v3. */
+/*
+ * The extension list carried inside ntor-v3: a count, then type, length and
+ * body of each (proposals 332 A.2, 324 10.3). Unknown types and repeats of
+ * a type are ignored. ERR_MALFORMED for a list that does not fill the message exactly or a
+ * known extension of the wrong form; ERR_UNSUPPORTED for a subprotocol we lack.
+ */
 int ntor3_ext_parse_request(struct circuit_params *ret, const uint8_t *msg, size_t len);
 int ntor3_ext_build_request(uint8_t *out, size_t cap, size_t *ret_len, bool congestion_control);
 int ntor3_ext_parse_response(struct circuit_params *ret, const uint8_t *msg, size_t len);
+int ntor3_ext_build_response(uint8_t *out, size_t cap, size_t *ret_len,
+			     const struct circuit_params *params);
 
 #endif
