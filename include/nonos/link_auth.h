@@ -22,13 +22,26 @@ struct peer_identity {
 /*
  * Check a responder's CERTS body (types 2, 4, 5, 7): chain, signatures,
  * expiries at `now`, RSA cross-certificate, type 5 against the TLS
- * certificate. Repeated types, missing ones and trailing bytes are errors.
+ * certificate. Each certificate must fill its length exactly. A type that
+ * comes twice is ERR_MALFORMED, one that is missing ERR_NOT_FOUND. Types that
+ * are not needed are skipped, and so are bytes after the last certificate
+ * (both demanded by tor-spec 4.2).
  */
 int certs_check_responder(struct peer_identity *ret, const uint8_t *body, size_t len,
 			  const uint8_t tls_cert_sha256[32], int64_t now);
 
 /* Check an initiator's CERTS body (types 2, 4, 6, 7). */
 int certs_check_initiator(struct peer_identity *ret, const uint8_t *body, size_t len, int64_t now);
+
+/* One certificate of a CERTS body. */
+struct certs_entry {
+	uint8_t type;
+	const uint8_t *data;
+	size_t len;
+};
+
+/* Write a CERTS body. ERR_TOO_LONG, ERR_RANGE. */
+int certs_build(uint8_t *out, size_t cap, size_t *ret_len, const struct certs_entry *entries, size_t n);
 
 /* The values of AUTHENTICATE type 3 that both sides know (tor-spec 4.4.2). */
 struct auth_context {
@@ -45,7 +58,10 @@ enum { AUTHENTICATE_BODY_LEN = 2 + 2 + 8 + 6 * 32 + 32 + 32 + 24 + 64 };
 int authenticate_build(uint8_t *out, size_t cap, size_t *ret_len, const struct auth_context *a,
 		       const uint8_t auth_secret[64], const uint8_t auth_public[32]);
 
-/* ERR_UNSUPPORTED for another type, ERR_AUTH when it does not fit. */
+/*
+ * ERR_UNSUPPORTED for another type, ERR_AUTH when it does not fit. Signed bytes
+ * after the random ones and bytes after the body are allowed (tor-spec 4.4).
+ */
 int authenticate_check(const uint8_t *body, size_t len, const struct auth_context *a,
 		       const uint8_t auth_public[32]);
 

@@ -1,0 +1,36 @@
+/*
+ * Microdescriptors and server descriptors: cutting a stranger's batch into
+ * single documents and naming each by its digest. What is in them is the
+ * authorities' business: a document is taken because a verified consensus
+ * lists its digest (dir-spec 4.2, 4.3).
+ */
+#ifndef RELAY_DIR_MICRODESC_H
+#define RELAY_DIR_MICRODESC_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "dirtext.h"
+
+enum { DIR_PIECE_MAX = 20000 };		/* bytes of one document */
+
+struct dir_piece {
+	struct span text;
+	uint8_t digest[32];		/* SHA-256; of descriptors SHA-1, then zeros */
+};
+
+/*
+ * Take the next document. What comes before the first is skipped.
+ * ERR_NOT_FOUND at the end. ERR_MALFORMED, ERR_TOO_LONG: this piece is not one;
+ * the reader is past it.
+ */
+int microdesc_next(struct dirtext *t, struct dir_piece *ret);
+
+/*
+ * The same for server descriptors. ERR_AUTH when the RSA signature does not fit
+ * the key inside: the digest does not cover the signature, so a listed
+ * digest alone would let a mangled one through.
+ */
+int srvdesc_next(struct dirtext *t, struct dir_piece *ret);
+
+#endif
