@@ -32,7 +32,9 @@ void tls_free(struct tls *t);
 /*
  * Give the connection ciphertext from the peer. The bytes are borrowed until
  * tls_handshake() or tls_read() has returned ERR_AGAIN, which consumes them
- * all; feed again only after that.
+ * all; feed again only after that. (A handshake that returns 0 may have left
+ * some: go on with tls_read().) A failed or closed connection takes nothing
+ * more.
  */
 void tls_feed(struct tls *t, const uint8_t *in, size_t len);
 
@@ -40,7 +42,9 @@ void tls_feed(struct tls *t, const uint8_t *in, size_t len);
  * Where ciphertext for the peer goes. The sink is borrowed and must have room
  * for what a call can produce: a whole handshake flight (at most 8 KiB) or
  * len + TLS_RECORD_OVERHEAD for tls_write(). The driver writes nothing
- * without a sink, and reports ERR_TOO_LONG when it is full.
+ * without a sink, and reports ERR_TOO_LONG when it is full; nothing is lost
+ * then, call again with room. Reading can write too: a failure sends an
+ * alert, and a TLS 1.3 peer may ask for new keys.
  */
 struct tls_sink {
 	uint8_t *buf;
@@ -49,19 +53,23 @@ struct tls_sink {
 };
 void tls_set_sink(struct tls *t, struct tls_sink *sink);
 
-/* Go on with the handshake: 0 when done, ERR_AGAIN when it needs more bytes, ERR_CRYPTO when it failed. */
+/*
+ * Go on with the handshake: 0 when done, ERR_AGAIN when it needs more bytes,
+ * ERR_CRYPTO when it failed. It fails after 64 KiB from the peer.
+ */
 int tls_handshake(struct tls *t);
 bool tls_is_open(const struct tls *t);
 
 /*
  * Decrypt what was fed into `out`: at least one byte and 0, or ERR_AGAIN when
  * nothing whole is left, ERR_CLOSED after close_notify, ERR_CRYPTO on a bad
- * record. Records are read whole: a `cap` of TLS_RECORD_MAX or more never
+ * record or a peer that sends nothing but handshake messages, ERR_STATE before
+ * the handshake is done. Records are read whole: a `cap` of TLS_RECORD_MAX or more never
  * splits one.
  */
 int tls_read(struct tls *t, uint8_t *out, size_t cap, size_t *ret_len);
 
-/* Seal `len` bytes, at most TLS_RECORD_MAX, as one record into the sink. */
+/* Seal `len` bytes, at most TLS_RECORD_MAX, as one record into the sink; 0 bytes make none. */
 int tls_write(struct tls *t, const uint8_t *data, size_t len);
 
 /* Put a close_notify into the sink. */

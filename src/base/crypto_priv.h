@@ -15,6 +15,8 @@
 #include <openssl/types.h>
 #undef ERR_STATE
 
+struct rsa_key;
+
 /* Fetch the algorithms of one family. Each may be called again. */
 int crypto_digest_init(void);
 int crypto_cipher_init(void);
