@@ -10,7 +10,14 @@
  *   ed25519_master_id_public_key        tagged
  *   ed25519_signing_secret_key          tagged, expanded
  *   ed25519_signing_cert                tagged certificate type 4
+ *   onion_rotated                       when the ntor key it names took over; ours alone
  *   ../fingerprint, ../fingerprint-ed25519
+ *
+ * A master key under a passphrase (tor's ed25519_master_id_secret_key_encrypted)
+ * is an offline one here. Each file is replaced whole or not at all, a new
+ * directory likewise: whoever dies at any instant leaves an identity that opens.
+ * Without onion_rotated, or when it names another key, the age of the onion keys
+ * is that of the file secret_onion_key_ntor, as for an identity that tor made.
  */
 #ifndef NONOS_KEYS_H
 #define NONOS_KEYS_H
@@ -24,7 +31,7 @@
 
 struct relay_keys;
 
-/* Days and seconds of the schedule (tor-spec 1.? and consensus parameters override). */
+/* Seconds of the schedule. */
 enum {
 	KEYS_SIGNING_LIFETIME_S = 30 * 86400,
 	KEYS_SIGNING_RENEW_S = 2 * 86400,	/* renewed when less is left */
@@ -34,10 +41,12 @@ enum {
 };
 
 /*
- * Open the keys below `data_dir`, making what is missing: a wholly empty directory gets
- * a new identity; half an identity is ERR_STATE and nothing is written. Files
- * readable by others are refused (ERR_PERMISSION). `ret_err` gets a sentence for the
- * operator on failure.
+ * Open the keys below `data_dir`, making what is missing: a directory without any
+ * identity file gets a new identity; half an identity (only RSA, or only Ed25519)
+ * is ERR_STATE and nothing is written. Secret files that others may read are refused
+ * (ERR_PERMISSION). With the master key offline, a signing key past its time is
+ * ERR_EXPIRED, a missing one ERR_NOT_FOUND; with it at hand either is made anew.
+ * `ret_err` gets a sentence for the operator on failure.
  */
 int keys_open(struct relay_keys **ret, const char *data_dir, int64_t now, char *ret_err, size_t err_cap);
 void keys_free(struct relay_keys *k);
@@ -45,8 +54,13 @@ void keys_free(struct relay_keys *k);
 /*
  * Copy an identity from a tor or anon data directory (or its keys/) into `data_dir`.
  * Never overwrites one: ERR_EXISTS. Verifies everything before it writes anything.
+ * ERR_BUSY while a tor runs from `from_dir`. What the identity may have anew (onion
+ * keys, signing key) is made when it is missing. The source is not changed.
  */
 int keys_import(const char *data_dir, const char *from_dir, int64_t now, char *ret_err, size_t err_cap);
+
+/* Write ../fingerprint and ../fingerprint-ed25519: "NICKNAME ID". */
+int keys_write_fingerprints(const struct relay_keys *k, const char *nickname);
 
 const uint8_t *keys_rsa_id(const struct relay_keys *k);		/* 20 bytes */
 const uint8_t *keys_ed_id(const struct relay_keys *k);		/* 32 bytes */
@@ -57,9 +71,11 @@ int64_t keys_onion_rotates(const struct relay_keys *k);		/* wall seconds */
 enum keys_change { KEYS_CHANGED_SIGNING = 1, KEYS_CHANGED_ONION = 2, KEYS_CHANGED_OLD_ONION = 4 };
 
 /*
- * Do what is due at `now`: renew the signing key (when the master key is at hand), rotate
- * the onion keys (ntor and TAP together, so that authorities take the new descriptor),
- * forget the old one after its grace. *ret_changed is a set of enum keys_change.
+ * Do what is due at `now`: renew the signing key, rotate the onion keys (ntor and TAP
+ * together, so that authorities take the new descriptor), forget the old one after its
+ * grace. With the master key offline, a newer signing key and certificate that the
+ * operator copied in are taken over instead, once less than KEYS_SIGNING_RENEW_S is
+ * left. *ret_changed is a set of enum keys_change, also on failure.
  */
 int keys_maintain(struct relay_keys *k, int64_t now, int *ret_changed);
 

@@ -198,7 +198,7 @@ static void test_from_tor(void **state)
 	(void)state;
 	if (!dir)
 		skip();
-	path = mem_printf("%s/tor-0.4.9.11/ed25519_signing_cert", dir);
+	path = mem_printf("%s/tor-0.4.9.11/keys/ed25519_signing_cert", dir);
 	f = fopen(path, "rb");
 	free(path);
 	assert_non_null(f);
