@@ -1,0 +1,124 @@
+/*
+ * The configuration: `[section]` and `key = value`, checked as a whole before
+ * any of it is used. options.def has one row per option; the fields of struct
+ * config, their parsing, defaults and reload behaviour all come from there.
+ */
+#ifndef DAEMON_CONF_H
+#define DAEMON_CONF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <nonos/addr.h>
+#include <nonos/directory.h>
+
+enum {
+	OPT_REPEAT = 1,
+	OPT_LIVE = 2,
+	OPT_REQUIRED = 4,
+	OPT_AUTO = 8,
+	OPT_NONE = 16,
+};
+
+enum { CONFIG_FILE_MAX = 1 << 20, CONFIG_LINE_MAX = 8192, CONFIG_REPEAT_MAX = 256 };
+
+enum network { NETWORK_TOR, NETWORK_ANYONE, NETWORK_TEST };
+
+struct addr_list {
+	struct addr *v;
+	size_t n;
+};
+
+struct text_list {
+	char **v;		/* NULL-terminated when n > 0 */
+	size_t n;
+};
+
+struct authority_list {
+	struct authority *v;
+	size_t n;
+};
+
+/* The C type of an option's field. */
+#define OPTION_C_PATH char *
+#define OPTION_C_STRING char *
+#define OPTION_C_NICKNAME char *
+#define OPTION_C_POLICY char *
+#define OPTION_C_MODE uint32_t
+#define OPTION_C_COUNT uint32_t
+#define OPTION_C_U32 uint32_t
+#define OPTION_C_BOOL bool
+#define OPTION_C_BYTES uint64_t
+#define OPTION_C_RATE uint64_t
+#define OPTION_C_DURATION uint32_t
+#define OPTION_C_LOG_LEVEL int
+#define OPTION_C_LOG_TARGET int
+#define OPTION_C_NETWORK int
+#define OPTION_C_ADDR struct addr_list
+#define OPTION_C_ADDR_PORT struct addr_list
+#define OPTION_C_FAMILY struct text_list
+#define OPTION_C_AUTHORITY struct authority_list
+
+enum option_id {
+#define OPTION(section, key, type, min, max, def, flags, sentence) OPTION_##key,
+#include <nonos/options.def>
+#undef OPTION
+	OPTION_COUNT
+};
+
+struct config {
+#define OPTION(section, key, type, min, max, def, flags, sentence) OPTION_C_##type key;
+#include <nonos/options.def>
+#undef OPTION
+	/* What each option was set to, repeated values joined by a newline, for comparing. */
+	char *text[OPTION_COUNT];
+	unsigned line[OPTION_COUNT];	/* where it was set; 0: default */
+};
+
+/* Complaints about a file: "NAME:LINE: sentence" lines. Zero-initialise; config_report_free(). */
+struct config_report {
+	char *text;
+	size_t len;
+	unsigned count;
+};
+
+void config_report_free(struct config_report *rep);
+
+/*
+ * Parse and check `len` bytes of `text`; `name` stands for the file in
+ * complaints. All errors are reported, not the first alone; *ret is set only
+ * when there is none, else ERR_CONFIG.
+ */
+int config_parse(struct config **ret, struct config_report *rep, const char *name,
+		 const char *text, size_t len);
+
+/* The same from a file, and the authorities of a known network from theirs. */
+int config_load(struct config **ret, struct config_report *rep, const char *path);
+
+/* Add the `authority` lines of a network file (nothing else is allowed in one). */
+int config_parse_network(struct config *c, struct config_report *rep, const char *name,
+			 const char *text, size_t len);
+
+void config_free(struct config *c);
+
+/* Section, key and sentence of an option, and whether it may change while running. */
+const char *option_section(enum option_id id);
+const char *option_key(enum option_id id);
+const char *option_sentence(enum option_id id);
+bool option_is_live(enum option_id id);
+
+/*
+ * Compare a newly loaded configuration with the one in force. `changed` is
+ * told each option that differs. Options that cannot change while running take their old
+ * value in `fresh`, so that it describes what is in force from now on.
+ */
+void config_adopt(struct config *fresh, struct config *old,
+		  void (*changed)(void *arg, enum option_id id, bool applied), void *arg);
+
+/* The limits as numbers: "auto" resolved for this machine. */
+unsigned config_workers(const struct config *c);
+uint64_t config_max_memory(const struct config *c);
+uint64_t config_burst(const struct config *c);
+
+#endif

@@ -1,0 +1,105 @@
+/*
+ * What keeper and worker say to each other: frames and their contents. Pure:
+ * bytes in, values out. A frame is a length (4 bytes, of the payload), a type
+ * (2 bytes) and the payload; messages.def says which types there are, who
+ * sends them and how long they may be.
+ */
+#ifndef DAEMON_MESSAGE_H
+#define DAEMON_MESSAGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <nonos/bytes.h>
+#include <nonos/relay.h>
+
+enum message_type {
+#define MESSAGE(name, number, direction, min, max, fds, flags) MSG_##name = number,
+#include <nonos/messages.def>
+#undef MESSAGE
+};
+
+enum message_direction { MSG_DOWN, MSG_UP };
+
+enum { MSG_SECRET = 1 };
+
+enum { FRAME_HEADER_LEN = 6, FRAME_PAYLOAD_MAX = 17484, FRAME_MAX = FRAME_HEADER_LEN + FRAME_PAYLOAD_MAX };
+
+struct message_row {
+	const char *name;
+	uint16_t type;
+	enum message_direction direction;
+	uint32_t min, max;
+	unsigned fds;
+	unsigned flags;
+};
+
+/* The row of a type, or NULL. */
+const struct message_row *message_find(uint16_t type);
+
+struct frame {
+	const struct message_row *row;
+	struct rd payload;		/* borrowed */
+};
+
+/*
+ * Take one whole frame of `len` bytes that came from `direction` with `n_fds` descriptors.
+ * ERR_MALFORMED unless the table allows exactly that.
+ */
+int frame_parse(struct frame *ret, const uint8_t *buf, size_t len, enum message_direction direction,
+		unsigned n_fds);
+
+/* Write the header before `payload_len` bytes. */
+void frame_header(uint8_t out[FRAME_HEADER_LEN], const struct message_row *row, uint32_t payload_len);
+
+/* -- contents: each writer has a reader that returns ERR_MALFORMED ---------- */
+
+struct message_log {
+	uint8_t level, target;
+	bool redact;
+};
+
+void message_log_write(struct wr *w, const struct message_log *m);
+int message_log_read(struct message_log *ret, struct rd *r);
+
+enum { CONFIG_POLICY_MAX = 16384, CONFIG_PATH_MAX = 1000 };
+
+/* Room for the texts of a configuration that was read. */
+struct message_config_text {
+	char exit_policy[CONFIG_POLICY_MAX + 1];
+	char resolv_conf[CONFIG_PATH_MAX + 1];
+};
+
+void message_config_write(struct wr *w, const struct relay_config *c);
+int message_config_read(struct relay_config *ret, struct message_config_text *text, struct rd *r);
+
+void message_link_keys_write(struct wr *w, const struct link_keys *k);
+int message_link_keys_read(struct link_keys *ret, struct rd *r);
+
+void message_onion_keys_write(struct wr *w, const struct onion_keys *k);
+int message_onion_keys_read(struct onion_keys *ret, struct rd *r);
+
+void message_params_write(struct wr *w, const struct net_params *p);
+int message_params_read(struct net_params *ret, struct rd *r);
+
+void message_counters_write(struct wr *w, const struct relay_counters *c);
+int message_counters_read(struct relay_counters *ret, struct rd *r);
+
+struct message_seen {
+	struct addr ours;
+	uint8_t peer_rsa_id[20];
+};
+
+void message_seen_write(struct wr *w, const struct message_seen *m);
+int message_seen_read(struct message_seen *ret, struct rd *r);
+
+struct message_skew {
+	int64_t skew_s;
+	uint8_t peer_rsa_id[20];
+};
+
+void message_skew_write(struct wr *w, const struct message_skew *m);
+int message_skew_read(struct message_skew *ret, struct rd *r);
+
+#endif

@@ -1,0 +1,160 @@
+#include "config.h"
+
+#include "process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <nonos/err.h>
+#include <nonos/mem.h>
+
+void process_protect_memory(void)
+{
+	static const struct rlimit none = { 0, 0 };
+
+	setrlimit(RLIMIT_CORE, &none);
+	prctl(PR_SET_DUMPABLE, 0);
+}
+
+unsigned long process_raise_files(void)
+{
+	struct rlimit l;
+
+	if (getrlimit(RLIMIT_NOFILE, &l) < 0)
+		return 0;
+	l.rlim_cur = l.rlim_max;
+	(void)!setrlimit(RLIMIT_NOFILE, &l);
+	return getrlimit(RLIMIT_NOFILE, &l) < 0 ? 0 : (unsigned long)l.rlim_cur;
+}
+
+int process_find_user(uid_t *ret_uid, gid_t *ret_gid, const char *name, char *err, size_t err_cap)
+{
+	const struct passwd *pw = getpwnam(name);
+
+	if (!pw) {
+		snprintf(err, err_cap, "There is no user \"%s\"; create it or change \"user\" in section [node].",
+			 name);
+		return ERR_NOT_FOUND;
+	}
+	*ret_uid = pw->pw_uid;
+	*ret_gid = pw->pw_gid;
+	return 0;
+}
+
+int process_become_user(const char *name, char *err, size_t err_cap)
+{
+	uid_t uid;
+	gid_t gid;
+	int r = process_find_user(&uid, &gid, name, err, err_cap);
+
+	if (r < 0)
+		return r;
+	if (initgroups(name, gid) < 0 || setresgid(gid, gid, gid) < 0 || setresuid(uid, uid, uid) < 0) {
+		snprintf(err, err_cap, "Cannot become user \"%s\": %s.", name, strerror(errno));
+		return ERR_PERMISSION;
+	}
+	/* A process that can get root back has not dropped it. */
+	if (uid != 0 && setuid(0) == 0) {
+		snprintf(err, err_cap, "User \"%s\" could become root again; not going on.", name);
+		return ERR_PERMISSION;
+	}
+	return 0;
+}
+
+static int dir_fail(const char *path, const char *what, char *err, size_t err_cap)
+{
+	snprintf(err, err_cap, "Directory %s: %s.", path, what);
+	return ERR_PERMISSION;
+}
+
+int process_make_dir(const char *path, uid_t uid, gid_t gid, char *err, size_t err_cap)
+{
+	struct stat st;
+
+	if (mkdir(path, 0700) == 0) {
+		if (uid != (uid_t)-1 && chown(path, uid, gid) < 0)
+			return dir_fail(path, strerror(errno), err, err_cap);
+	} else if (errno != EEXIST) {
+		return dir_fail(path, strerror(errno), err, err_cap);
+	}
+	if (stat(path, &st) < 0)
+		return dir_fail(path, strerror(errno), err, err_cap);
+	if (!S_ISDIR(st.st_mode))
+		return dir_fail(path, "is not a directory", err, err_cap);
+	if (st.st_uid != (uid == (uid_t)-1 ? geteuid() : uid))
+		return dir_fail(path, "belongs to another user; chown it to the one the daemon runs as", err, err_cap);
+	if (st.st_mode & 0022)
+		return dir_fail(path, "others may write to it; chmod it to 700", err, err_cap);
+	return 0;
+}
+
+int process_lock(int *ret_fd, const char *data_dir, char *err, size_t err_cap)
+{
+	char *path = mem_printf("%s/lock", data_dir), pid[32] = "";
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	ssize_t n;
+
+	if (fd < 0) {
+		snprintf(err, err_cap, "Cannot open %s: %s.", path, strerror(errno));
+		free(path);
+		return ERR_IO;
+	}
+	free(path);
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		n = pread(fd, pid, sizeof(pid) - 1, 0);
+		pid[n > 0 ? strspn(pid, "0123456789") : 0] = '\0';
+		snprintf(err, err_cap, "Another nonosd uses %s (pid %s); stop it first, or give this one "
+			 "another data_dir.", data_dir, pid[0] ? pid : "unknown");
+		close(fd);
+		return ERR_BUSY;
+	}
+	snprintf(pid, sizeof(pid), "%ld\n", (long)getpid());
+	if (ftruncate(fd, 0) < 0 || pwrite(fd, pid, strlen(pid), 0) < 0) {
+		snprintf(err, err_cap, "Cannot write %s/lock: %s.", data_dir, strerror(errno));
+		close(fd);
+		return ERR_IO;
+	}
+	*ret_fd = fd;
+	return 0;
+}
+
+int process_write_pid(const char *path, char *err, size_t err_cap)
+{
+	char *temp = mem_printf("%s.new", path);
+	int fd = open(temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
+	int r = 0;
+
+	if (fd < 0 || dprintf(fd, "%ld\n", (long)getpid()) < 0 || rename(temp, path) < 0) {
+		snprintf(err, err_cap, "Cannot write the pid file %s: %s.", path, strerror(errno));
+		r = ERR_IO;
+	}
+	if (fd >= 0)
+		close(fd);
+	free(temp);
+	return r;
+}
+
+void process_remove_pid(const char *path)
+{
+	char text[32] = "";
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	ssize_t n;
+
+	if (fd < 0)
+		return;
+	n = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	if (n > 0 && strtol(text, NULL, 10) == (long)getpid())
+		(void)!unlink(path);
+}

@@ -1,0 +1,53 @@
+/*
+ * What a process of ours does to itself and its surroundings: limits, the
+ * user it runs as, the lock on the data directory, the pid file, sd_notify.
+ * Functions that fail write a sentence for the operator to `err`.
+ */
+#ifndef DAEMON_PROCESS_H
+#define DAEMON_PROCESS_H
+
+#include <stddef.h>
+#include <sys/types.h>
+
+enum { PROCESS_ERR_CAP = 512 };
+
+/* No core dumps, no ptrace() by others of the same user. */
+void process_protect_memory(void);
+
+/* Raise the number of open files to the hard limit. Returns it. */
+unsigned long process_raise_files(void);
+
+/* User and group of `name`. */
+int process_find_user(uid_t *ret_uid, gid_t *ret_gid, const char *name, char *err, size_t err_cap);
+
+/* Become `name` for good; only root can. */
+int process_become_user(const char *name, char *err, size_t err_cap);
+
+/*
+ * Make `path` (mode 0700) when it is missing and give it to `uid`, if not
+ * (uid_t)-1. An existing one must be a directory of that user (or of ours), closed to others' writing.
+ */
+int process_make_dir(const char *path, uid_t uid, gid_t gid, char *err, size_t err_cap);
+
+/*
+ * Lock `data_dir`/lock for as long as the returned descriptor is open. ERR_BUSY
+ * when another daemon has it; the sentence names its pid.
+ */
+int process_lock(int *ret_fd, const char *data_dir, char *err, size_t err_cap);
+
+/* Write our pid to `path`, atomically. And remove it, if it still holds our pid. */
+int process_write_pid(const char *path, char *err, size_t err_cap);
+void process_remove_pid(const char *path);
+
+/* -- sd_notify(3), without the library ---------------------------------------- */
+
+/* Read NOTIFY_SOCKET and WATCHDOG_USEC and take them out of the environment. */
+void notify_init(void);
+
+/* Send "READY=1", "STATUS=..." and the like; nothing when nobody asked for it. */
+void notify_send(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* Milliseconds between two WATCHDOG=1; 0: none wanted. */
+unsigned notify_watchdog_ms(void);
+
+#endif

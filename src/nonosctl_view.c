@@ -1,0 +1,310 @@
+#include "config.h"
+
+#include "nonosctl.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+#include <time.h>
+
+enum { LABEL_WIDTH = 14 };
+
+void view_escaped(FILE *out, const char *text)
+{
+	for (const unsigned char *p = (const unsigned char *)text; *p; p++) {
+		if (*p >= 0x20 && *p < 0x7f)
+			fputc(*p, out);
+		else
+			fprintf(out, "\\x%02x", *p);
+	}
+}
+
+/* -- reading an answer that may lack anything ---------------------------------- */
+
+static const char *text_of(const json_t *o, const char *name)
+{
+	const char *s = json_string_value(json_object_get(o, name));
+
+	return s ? s : "";
+}
+
+static long long number_of(const json_t *o, const char *name)
+{
+	return json_integer_value(json_object_get(o, name));
+}
+
+static bool flag_of(const json_t *o, const char *name)
+{
+	return json_is_true(json_object_get(o, name));
+}
+
+/* -- words for numbers ---------------------------------------------------------- */
+
+static void label(FILE *out, const char *name)
+{
+	fprintf(out, "%-*s", LABEL_WIDTH, name);
+}
+
+static void print_bytes(FILE *out, long long bytes)
+{
+	static const char *const units[] = { "B", "kB", "MB", "GB", "TB", "PB", "EB" };
+	double v = (double)bytes;
+	size_t i = 0;
+
+	while (v >= 1000 && i + 1 < sizeof(units) / sizeof(units[0])) {
+		v /= 1000;
+		i++;
+	}
+	fprintf(out, i ? "%.1f %s" : "%.0f %s", v, units[i]);
+}
+
+static void print_duration(FILE *out, long long s)
+{
+	if (s < 0)
+		s = 0;
+	if (s >= 2 * 86400)
+		fprintf(out, "%lld days %lld h", s / 86400, s % 86400 / 3600);
+	else if (s >= 3600)
+		fprintf(out, "%lld h %lld min", s / 3600, s % 3600 / 60);
+	else if (s >= 60)
+		fprintf(out, "%lld min %lld s", s / 60, s % 60);
+	else
+		fprintf(out, "%lld s", s);
+}
+
+static void print_time(FILE *out, long long wall_s)
+{
+	time_t t = (time_t)wall_s;
+	struct tm tm;
+	char text[40];
+
+	if (wall_s > 0 && gmtime_r(&t, &tm) && strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S UTC", &tm))
+		fputs(text, out);
+	else
+		fputs("never", out);
+}
+
+static void print_flags(FILE *out, const json_t *flags)
+{
+	const json_t *flag;
+	size_t i;
+
+	json_array_foreach(flags, i, flag) {
+		fputs(i ? " " : "", out);
+		view_escaped(out, json_string_value(flag) ? json_string_value(flag) : "?");
+	}
+}
+
+/* -- status ------------------------------------------------------------------- */
+
+static void view_head(FILE *out, const json_t *s)
+{
+	label(out, "relay");
+	view_escaped(out, text_of(s, "nickname"));
+	fputs("  ", out);
+	view_escaped(out, text_of(s, "state"));
+	fputs(", up ", out);
+	print_duration(out, number_of(s, "uptime_s"));
+	fputs(", version ", out);
+	view_escaped(out, text_of(s, "version"));
+	fputc('\n', out);
+	if (text_of(s, "waiting_for")[0]) {
+		label(out, "waiting for");
+		view_escaped(out, text_of(s, "waiting_for"));
+		fputc('\n', out);
+	}
+	label(out, "fingerprint");
+	view_escaped(out, text_of(s, "fingerprint"));
+	fputc('\n', out);
+	label(out, "ed25519");
+	view_escaped(out, text_of(s, "ed25519"));
+	fputc('\n', out);
+}
+
+static void view_addresses(FILE *out, const json_t *s)
+{
+	const json_t *a = json_object_get(s, "addresses");
+	const char *v4 = text_of(a, "ipv4"), *v6 = text_of(a, "ipv6");
+
+	label(out, "address");
+	view_escaped(out, v4[0] ? v4 : "not known yet");
+	if (v6[0]) {
+		fputs("  ", out);
+		view_escaped(out, v6);
+	}
+	fprintf(out, " (%s%s)\n", text_of(a, "source"),
+		flag_of(s, "reached") ? "; other relays have connected" : "");
+}
+
+static void view_traffic(FILE *out, const json_t *s)
+{
+	label(out, "traffic");
+	fputs("read ", out);
+	print_bytes(out, number_of(s, "read_bytes"));
+	fputs(", written ", out);
+	print_bytes(out, number_of(s, "written_bytes"));
+	fprintf(out, "; %lld links, %lld circuits, %lld streams\n", number_of(s, "links"),
+		number_of(s, "circuits"), number_of(s, "streams"));
+	label(out, "memory");
+	print_bytes(out, number_of(s, "memory_bytes"));
+	fputs(" of ", out);
+	print_bytes(out, number_of(s, "max_memory"));
+	fputs("; queued ", out);
+	print_bytes(out, number_of(s, "queued_bytes"));
+	fputc('\n', out);
+}
+
+static void view_workers(FILE *out, const json_t *s)
+{
+	const json_t *workers = json_object_get(s, "workers"), *w;
+	size_t i;
+
+	json_array_foreach(workers, i, w) {
+		label(out, i ? "" : "workers");
+		fprintf(out, "%lld: pid %lld, ", number_of(w, "index"), number_of(w, "pid"));
+		view_escaped(out, text_of(w, "state"));
+		fprintf(out, ", %lld links, %lld circuits, %lld restarts\n", number_of(w, "links"),
+			number_of(w, "circuits"), number_of(w, "restarts"));
+	}
+}
+
+static void view_keys(FILE *out, const json_t *s)
+{
+	const json_t *k = json_object_get(s, "keys");
+
+	label(out, "signing key");
+	fputs("until ", out);
+	print_time(out, number_of(k, "signing_expires"));
+	fputs(flag_of(k, "master_offline") ? ", master key offline\n" : ", renewed by itself\n", out);
+	label(out, "onion keys");
+	fputs("rotate ", out);
+	print_time(out, number_of(k, "onion_rotates"));
+	fputc('\n', out);
+}
+
+static void view_listing(FILE *out, const json_t *o, const char *listed_name)
+{
+	if (!flag_of(o, listed_name)) {
+		fputs("not listed", out);
+		return;
+	}
+	fprintf(out, "listed, weight %lld, ", number_of(o, "weight"));
+	print_flags(out, json_object_get(o, "flags"));
+}
+
+static void view_consensus(FILE *out, const json_t *s)
+{
+	const json_t *c = json_object_get(s, "consensus");
+
+	label(out, "consensus");
+	if (number_of(c, "valid_after") == 0) {
+		fputs("none yet\n", out);
+		return;
+	}
+	view_listing(out, c, "listed");
+	fprintf(out, " (%lld relays, valid until ", number_of(c, "relays"));
+	print_time(out, number_of(c, "valid_until"));
+	fputs(")\n", out);
+}
+
+/* An upload's answer alone proves nothing, so what the consensus says stands beside it. */
+static void view_authority(FILE *out, const json_t *a)
+{
+	long long status = number_of(a, "http_status");
+
+	view_escaped(out, text_of(a, "name"));
+	fputs(": ", out);
+	if (number_of(a, "last_upload") == 0 && status == 0) {
+		fputs("nothing uploaded", out);
+	} else {
+		fputs("uploaded ", out);
+		print_time(out, number_of(a, "last_upload"));
+		fprintf(out, ", said %lld", status);
+		if (text_of(a, "message")[0]) {
+			fputs(" \"", out);
+			view_escaped(out, text_of(a, "message"));
+			fputc('"', out);
+		}
+		if (flag_of(a, "not_new"))
+			fputs(" (dropped as a cosmetic change)", out);
+	}
+	fputs("; ", out);
+	view_listing(out, a, "in_consensus");
+	fputc('\n', out);
+}
+
+void view_status(FILE *out, const json_t *s)
+{
+	const json_t *a;
+	size_t i;
+
+	view_head(out, s);
+	view_addresses(out, s);
+	view_traffic(out, s);
+	view_workers(out, s);
+	view_keys(out, s);
+	view_consensus(out, s);
+	json_array_foreach(json_object_get(s, "directory"), i, a) {
+		label(out, i ? "" : "authorities");
+		view_authority(out, a);
+	}
+}
+
+/* -- anything else -------------------------------------------------------------- */
+
+static void view_scalar(FILE *out, const json_t *v)
+{
+	switch (json_typeof(v)) {
+	case JSON_STRING:
+		view_escaped(out, json_string_value(v));
+		break;
+	case JSON_INTEGER:
+		fprintf(out, "%lld", (long long)json_integer_value(v));
+		break;
+	case JSON_REAL:
+		fprintf(out, "%g", json_real_value(v));
+		break;
+	case JSON_TRUE:
+		fputs("yes", out);
+		break;
+	case JSON_FALSE:
+		fputs("no", out);
+		break;
+	case JSON_NULL:
+		fputs("-", out);
+		break;
+	case JSON_OBJECT:
+	case JSON_ARRAY:
+		break;
+	}
+}
+
+static void view_nested(FILE *out, const char *path, const json_t *v)
+{
+	const char *name;
+	const json_t *item;
+	char below[256];
+	size_t i;
+
+	if (json_is_object(v)) {
+		json_object_foreach((json_t *)(uintptr_t)v, name, item) {
+			snprintf(below, sizeof(below), "%s%s%s", path, path[0] ? "." : "", name);
+			view_nested(out, below, item);
+		}
+	} else if (json_is_array(v)) {
+		json_array_foreach(v, i, item) {
+			snprintf(below, sizeof(below), "%s[%zu]", path, i);
+			view_nested(out, below, item);
+		}
+	} else {
+		view_escaped(out, path);
+		fputs(path[0] ? " " : "", out);
+		view_scalar(out, v);
+		fputc('\n', out);
+	}
+}
+
+void view_any(FILE *out, const json_t *value)
+{
+	view_nested(out, "", value);
+}

@@ -1,0 +1,63 @@
+/* A frame on the pipe: the first byte chooses direction and descriptors. */
+#include "config.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+
+#include "../../src/daemon/message.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
+
+static void read_payload(struct frame *f)
+{
+	static struct message_config_text text;
+	static struct link_keys link;
+	struct rd *r = &f->payload;
+	struct relay_config config;
+	struct relay_counters counters;
+	struct message_log log;
+	struct message_seen seen;
+	struct message_skew skew;
+	struct onion_keys onion;
+	struct net_params params;
+
+	switch ((enum message_type)f->row->type) {
+	case MSG_LOG:
+		message_log_read(&log, r);
+		break;
+	case MSG_CONFIG:
+		message_config_read(&config, &text, r);
+		break;
+	case MSG_LINK_KEYS:
+		message_link_keys_read(&link, r);
+		break;
+	case MSG_ONION_KEYS:
+		message_onion_keys_read(&onion, r);
+		break;
+	case MSG_PARAMS:
+		message_params_read(&params, r);
+		break;
+	case MSG_COUNTERS:
+		message_counters_read(&counters, r);
+		break;
+	case MSG_ADDRESS_SEEN:
+		message_seen_read(&seen, r);
+		break;
+	case MSG_CLOCK_SKEW:
+		message_skew_read(&skew, r);
+		break;
+	case MSG_DOCUMENT: case MSG_LISTEN: case MSG_DRAIN: case MSG_READY: case MSG_REACHED: case MSG_DRAINED:
+		break;
+	}
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
+{
+	struct frame f;
+
+	if (len < 1)
+		return 0;
+	if (frame_parse(&f, data + 1, len - 1, data[0] & 1 ? MSG_UP : MSG_DOWN, data[0] >> 1 & 1) == 0)
+		read_payload(&f);
+	return 0;
+}

@@ -1,0 +1,323 @@
+#include "config.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include <event2/event.h>
+
+#include <nonos/control.h>
+#include <nonos/err.h>
+
+static int runs;
+
+static int run_ping(void *arg, bool dry_run, json_t **ret_result, struct ctl_error *err)
+{
+	(void)arg;
+	(void)dry_run;
+	(void)err;
+	runs++;
+	*ret_result = json_string("pong");
+	return 0;
+}
+
+static int run_change(void *arg, bool dry_run, json_t **ret_result, struct ctl_error *err)
+{
+	(void)arg;
+	if (dry_run) {
+		*ret_result = json_pack("{s:b}", "dry_run", 1);
+		return 0;
+	}
+	err->code = CTL_NOT_NOW;
+	snprintf(err->message, sizeof(err->message), "not now");
+	return ERR_STATE;
+}
+
+static const struct ctl_command rows[] = {
+	{ "ping", 0, run_ping }, { "change", CTL_CHANGES, run_change },
+};
+static const struct ctl_commands commands = { rows, 2, NULL };
+
+static void test_answers(void **state)
+{
+	static const struct {
+		const char *line;
+		bool may_change;
+		const char *answer;	/* NULL: none */
+	} cases[] = {
+		{ "{\"jsonrpc\":\"2.0\",\"id\":7,\"method\":\"ping\"}", false,
+		  "{\"jsonrpc\":\"2.0\",\"id\":7,\"result\":\"pong\"}\n" },
+		{ "{\"jsonrpc\":\"2.0\",\"id\":\"x\",\"method\":\"ping\",\"params\":{}}\r", false,
+		  "{\"jsonrpc\":\"2.0\",\"id\":\"x\",\"result\":\"pong\"}\n" },
+		{ "{\"jsonrpc\":\"2.0\",\"method\":\"ping\"}", false, NULL },
+		{ "{\"jsonrpc\":\"2.0\",\"method\":\"none\"}", false, NULL },
+		{ "", false, "\"id\":null,\"error\":{\"code\":-32700" },
+		{ "{", false, "-32700" },
+		{ "5", false, "-32600" },
+		{ "{\"id\":1,\"method\":\"ping\"}", false, "\"id\":1,\"error\":{\"code\":-32600" },
+		{ "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":5}", false, "-32600" },
+		{ "{\"jsonrpc\":\"2.0\",\"id\":{},\"method\":\"ping\"}", false, "\"id\":null,\"error\":{\"code\":-32600" },
+		{ "{\"jsonrpc\":\"2.0\",\"id\":1,\"id\":2,\"method\":\"ping\"}", false, "-32700" },
+		{ "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"none\"}", false, "\"id\":1,\"error\":{\"code\":-32601" },
+		{ "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\",\"params\":[1]}", false, "-32602" },
+		{ "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\",\"params\":{\"a\":1}}", false, "-32602" },
+		{ "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\",\"params\":{\"dry_run\":true}}", false, "-32602" },
+		{ "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"change\",\"params\":{\"dry_run\":1}}", true, "-32602" },
+		{ "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"change\"}", false, "-32001" },
+		{ "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"change\"}", true,
+		  "{\"code\":-32002,\"message\":\"not now\"}" },
+		{ "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"change\",\"params\":{\"dry_run\":true}}", true,
+		  "\"result\":{\"dry_run\":true}" },
+		{ "[]", false, "-32600" },
+		{ "[{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"},3,{\"jsonrpc\":\"2.0\",\"method\":\"ping\"}]", false,
+		  "[{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":\"pong\"},{\"jsonrpc\":\"2.0\",\"id\":null,\"error\"" },
+		{ "[{\"jsonrpc\":\"2.0\",\"method\":\"ping\"}]", false, NULL },
+		{ "[[[[[[[[[", false, "too deep" },
+		{ "{\"jsonrpc\":\"2.0\",\"id\":\"[[[[[[[[[[\\\"[[\",\"method\":\"ping\"}", false, "pong" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char *got = ctl_answer(&commands, cases[i].may_change, cases[i].line, strlen(cases[i].line));
+
+		if (!got != !cases[i].answer || (got && !strstr(got, cases[i].answer)))
+			fail_msg("%s gave %s", cases[i].line, got ? got : "nothing");
+		if (got) {
+			assert_int_equal(got[strlen(got) - 1], '\n');
+			assert_ptr_equal(strchr(got, '\n'), got + strlen(got) - 1);
+		}
+		free(got);
+	}
+}
+
+/* Notifications get no answer but are carried out. */
+static void test_notification_runs(void **state)
+{
+	static const char line[] = "{\"jsonrpc\":\"2.0\",\"method\":\"ping\"}";
+
+	(void)state;
+	runs = 0;
+	assert_null(ctl_answer(&commands, false, line, strlen(line)));
+	assert_int_equal(runs, 1);
+}
+
+/* -- over a socket: the server in this process, the client in a child ------------- */
+
+struct lab {
+	struct event_base *base;
+	struct ctl_server *server;
+	char dir[32], path[64];
+};
+
+static int lab_up(void **state)
+{
+	struct lab *l = calloc(1, sizeof(*l));
+	char err[256];
+
+	strcpy(l->dir, "/tmp/nonos-ctl-XXXXXX");
+	assert_non_null(mkdtemp(l->dir));
+	snprintf(l->path, sizeof(l->path), "%s/sock", l->dir);
+	l->base = event_base_new();
+	if (ctl_server_new(&l->server, l->base, l->path, 0640, &commands, err, sizeof(err)) < 0)
+		fail_msg("%s", err);
+	*state = l;
+	return 0;
+}
+
+static int lab_down(void **state)
+{
+	struct lab *l = *state;
+	struct stat st;
+
+	ctl_server_free(l->server);
+	assert_int_equal(lstat(l->path, &st), -1);	/* its file went with it */
+	event_base_free(l->base);
+	rmdir(l->dir);
+	free(l);
+	return 0;
+}
+
+/* Run the loop until the child is done; its exit status. */
+static int serve(struct lab *l, pid_t pid)
+{
+	static const struct timeval step = { .tv_usec = 10000 };
+	int status;
+
+	for (int i = 0; i < 2000; i++) {
+		event_base_loopexit(l->base, &step);
+		event_base_dispatch(l->base);
+		if (waitpid(pid, &status, WNOHANG) == pid)
+			return WIFEXITED(status) ? WEXITSTATUS(status) : 255;
+	}
+	return 254;
+}
+
+static void test_call(void **state)
+{
+	struct lab *l = *state;
+	struct stat st;
+	pid_t pid;
+
+	assert_int_equal(stat(l->path, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0640);
+	pid = fork();
+	if (pid == 0) {
+		char err[256];
+		json_t *reply;
+
+		if (ctl_call(&reply, l->path, "ping", NULL, 5000, err, sizeof(err)) < 0)
+			_exit(1);
+		_exit(strcmp(json_string_value(json_object_get(reply, "result")), "pong") == 0 ? 0 : 2);
+	}
+	assert_int_equal(serve(l, pid), 0);
+}
+
+static int connect_raw(const char *path)
+{
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	snprintf(sun.sun_path, sizeof(sun.sun_path), "%s", path);
+	if (connect(fd, (struct sockaddr *)&sun, sizeof(sun)) < 0)
+		_exit(9);
+	return fd;
+}
+
+static size_t read_all(int fd, char *out, size_t cap)
+{
+	size_t len = 0;
+	ssize_t n;
+
+	while (len < cap - 1 && (n = read(fd, out + len, cap - 1 - len)) > 0)
+		len += (size_t)n;
+	out[len] = '\0';
+	return len;
+}
+
+/* Requests split anywhere and several at once are answered in order. */
+static void test_framing(void **state)
+{
+	static const char two[] = "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"}\n"
+				  "{\"jsonrpc\":\"2.0\",\"id\":2,\"method\":\"ping\"}\n";
+	struct lab *l = *state;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		int fd = connect_raw(l->path);
+		char got[512];
+
+		for (size_t i = 0; i < strlen(two); i += 7) {
+			size_t n = strlen(two) - i < 7 ? strlen(two) - i : 7;
+
+			if (write(fd, two + i, n) != (ssize_t)n)
+				_exit(1);
+			usleep(1000);
+		}
+		shutdown(fd, SHUT_WR);
+		read_all(fd, got, sizeof(got));
+		_exit(strcmp(got, "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":\"pong\"}\n"
+				  "{\"jsonrpc\":\"2.0\",\"id\":2,\"result\":\"pong\"}\n") == 0 ? 0 : 2);
+	}
+	assert_int_equal(serve(l, pid), 0);
+}
+
+/* A line without end is refused and the connection closed. */
+static void test_endless_line(void **state)
+{
+	struct lab *l = *state;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		int fd = connect_raw(l->path);
+		char block[4096], got[512];
+
+		memset(block, ' ', sizeof(block));
+		for (int i = 0; i < 40; i++)
+			if (send(fd, block, sizeof(block), MSG_NOSIGNAL) < 0)
+				break;
+		read_all(fd, got, sizeof(got));
+		_exit(strstr(got, "-32600") ? 0 : 2);
+	}
+	assert_int_equal(serve(l, pid), 0);
+}
+
+static void test_too_many_clients(void **state)
+{
+	struct lab *l = *state;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		int fds[CTL_CLIENTS_MAX + 1];
+		char c;
+
+		for (int i = 0; i <= CTL_CLIENTS_MAX; i++)
+			fds[i] = connect_raw(l->path);
+		_exit(read(fds[CTL_CLIENTS_MAX], &c, 1) == 0 ? 0 : 1);
+	}
+	assert_int_equal(serve(l, pid), 0);
+}
+
+/* A second daemon must not take the socket of a living one, nor remove other files. */
+static void test_socket_file(void **state)
+{
+	struct lab *l = *state;
+	struct ctl_server *second;
+	char err[256], other[80];
+	int fd;
+	FILE *f;
+
+	assert_int_equal(ctl_server_new(&second, l->base, l->path, 0600, &commands, err, sizeof(err)), ERR_BUSY);
+	assert_non_null(strstr(err, "another daemon"));
+
+	snprintf(other, sizeof(other), "%s/file", l->dir);
+	f = fopen(other, "w");
+	assert_non_null(f);
+	fclose(f);
+	assert_int_equal(ctl_server_new(&second, l->base, other, 0600, &commands, err, sizeof(err)), ERR_EXISTS);
+	assert_int_equal(unlink(other), 0);
+
+	/* A dead daemon's socket file is replaced. */
+	fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	snprintf(sun.sun_path, sizeof(sun.sun_path), "%s", other);
+	assert_int_equal(bind(fd, (struct sockaddr *)&sun, sizeof(sun)), 0);
+	close(fd);
+	assert_int_equal(ctl_server_new(&second, l->base, other, 0600, &commands, err, sizeof(err)), 0);
+	ctl_server_free(second);
+}
+
+static void test_no_daemon(void **state)
+{
+	char err[256];
+	json_t *reply;
+
+	(void)state;
+	assert_int_equal(ctl_call(&reply, "/nonexistent/sock", "ping", NULL, 100, err, sizeof(err)), ERR_NETWORK);
+	assert_non_null(strstr(err, "is nonosd running"));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_answers), cmocka_unit_test(test_notification_runs),
+		cmocka_unit_test_setup_teardown(test_call, lab_up, lab_down),
+		cmocka_unit_test_setup_teardown(test_framing, lab_up, lab_down),
+		cmocka_unit_test_setup_teardown(test_endless_line, lab_up, lab_down),
+		cmocka_unit_test_setup_teardown(test_too_many_clients, lab_up, lab_down),
+		cmocka_unit_test_setup_teardown(test_socket_file, lab_up, lab_down),
+		cmocka_unit_test(test_no_daemon),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
