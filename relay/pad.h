@@ -25,7 +25,8 @@ enum { PAD_ANSWER_LEN = 8 };
 
 /*
  * Answer a circuit's PADDING_NEGOTIATE (relay command 41): we run no padding machines, so
- * the answer to a start is an error, and a stop is acknowledged. ERR_MALFORMED: no answer.
+ * the answer to a start is an error, and a stop is acknowledged. ERR_MALFORMED, or
+ * ERR_UNSUPPORTED for another version or command: no answer.
  */
 int pad_circuit_answer(uint8_t out[PAD_ANSWER_LEN], const uint8_t *data, size_t len);
 

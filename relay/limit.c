@@ -1,0 +1,290 @@
+/* Token buckets and the limits of one address; see limit.h. */
+#include "config.h"
+
+#include "limit.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <nonos/err.h>
+#include <nonos/mem.h>
+#include <nonos/rand.h>
+
+enum { MILLION = 1000000 };
+
+/* Products of a rate and a time need more than 64 bits. */
+typedef unsigned __int128 u128;
+
+/* -- buckets ------------------------------------------------------------- */
+
+static void set_rate(struct bucket *b, uint64_t rate, uint64_t burst)
+{
+	b->rate = rate;
+	b->burst = burst > rate ? burst : rate;
+}
+
+void bucket_init(struct bucket *b, uint64_t rate, uint64_t burst, uint64_t now_us)
+{
+	*b = (struct bucket){ .last_us = now_us };
+	set_rate(b, rate, burst);
+	b->level = b->burst;
+}
+
+void bucket_set(struct bucket *b, uint64_t rate, uint64_t burst)
+{
+	bool was_unlimited = b->rate == 0;
+
+	set_rate(b, rate, burst);
+	if (was_unlimited || b->level >= b->burst) {
+		b->level = b->burst;
+		b->fraction = 0;
+	}
+}
+
+void bucket_refill(struct bucket *b, uint64_t now_us)
+{
+	u128 gained;
+
+	if (now_us <= b->last_us)
+		return;
+	gained = (u128)b->rate * (now_us - b->last_us) + b->fraction;
+	b->last_us = now_us;
+	if (gained / MILLION >= b->burst - b->level) {
+		b->level = b->burst;
+		b->fraction = 0;
+		return;
+	}
+	b->level += (uint64_t)(gained / MILLION);
+	b->fraction = (uint64_t)(gained % MILLION);
+}
+
+uint64_t bucket_level(const struct bucket *b)
+{
+	return b->rate ? b->level : UINT64_MAX;
+}
+
+void bucket_take(struct bucket *b, uint64_t n)
+{
+	if (b->rate)
+		b->level -= n < b->level ? n : b->level;
+}
+
+uint64_t bucket_wait_us(const struct bucket *b, uint64_t n)
+{
+	u128 missing, wait;
+
+	if (n > b->burst)
+		n = b->burst;
+	if (b->rate == 0 || b->level >= n)
+		return 0;
+	missing = (u128)(n - b->level) * MILLION - b->fraction;
+	wait = (missing + b->rate - 1) / b->rate;
+	return wait < UINT64_MAX ? (uint64_t)wait : UINT64_MAX;
+}
+
+/* -- addresses ----------------------------------------------------------- */
+
+/*
+ * Memory stays within a few megabytes whatever comes. Entries that no longer
+ * say anything go away within a second, so only this many addresses with links
+ * open or circuits just made can keep a new one out.
+ */
+enum { ENTRIES_MIN = 256, ENTRIES_MAX = 65536, NOTHING = UINT32_MAX };
+
+struct entry {
+	uint64_t key;
+	uint8_t family;			/* ADDR_NONE: on the free list */
+	uint32_t links;
+	uint32_t next;			/* in its chain, or on the free list */
+	struct bucket circuits;
+};
+
+struct limiter {
+	struct relay_limits limits;
+	u128 mul, add;			/* the hash's key */
+	struct entry *entries;
+	uint32_t *heads;		/* of chains; as many as there are entries, a power of two */
+	uint32_t cap;
+	uint32_t free;
+};
+
+/* IPv4 whole, also when it comes mapped into IPv6; of IPv6 the /64 that one subscriber has. */
+static uint64_t addr_key(const struct addr *a, uint8_t *ret_family)
+{
+	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
+	bool is_mapped = a->family == ADDR_V6 && memcmp(a->ip, mapped, sizeof(mapped)) == 0;
+	const uint8_t *p = is_mapped ? a->ip + 12 : a->ip;
+	size_t len = a->family == ADDR_V6 && !is_mapped ? 8 : 4;
+	uint64_t key = 0;
+
+	for (size_t i = 0; i < len; i++)
+		key = key << 8 | p[i];
+	*ret_family = is_mapped ? ADDR_V4 : a->family;
+	return key;
+}
+
+/*
+ * Multiply-add-shift with a random key: strongly universal, so a peer that can
+ * choose its addresses still cannot choose where they fall.
+ */
+static uint32_t *chain_of(const struct limiter *l, uint64_t key)
+{
+	return &l->heads[(uint32_t)((l->mul * key + l->add) >> 64) & (l->cap - 1)];
+}
+
+static void chain_push(struct limiter *l, uint32_t i)
+{
+	uint32_t *head = chain_of(l, l->entries[i].key);
+
+	l->entries[i].next = *head;
+	*head = i;
+}
+
+/* Double the table, or make the first one; all chains are made anew. */
+static void grow(struct limiter *l)
+{
+	uint32_t old = l->cap;
+
+	l->cap = old ? old * 2 : ENTRIES_MIN;
+	l->entries = mem_resize(l->entries, l->cap, sizeof(*l->entries));
+	l->heads = mem_resize(l->heads, l->cap, sizeof(*l->heads));
+	memset(l->heads, 0xff, l->cap * sizeof(*l->heads));
+	for (uint32_t i = 0; i < old; i++)
+		chain_push(l, i);
+	l->free = NOTHING;
+	for (uint32_t i = l->cap; i-- > old;) {
+		l->entries[i] = (struct entry){ .family = ADDR_NONE, .next = l->free };
+		l->free = i;
+	}
+}
+
+struct limiter *limiter_new(const struct relay_limits *limits)
+{
+	struct limiter *l = mem_new(sizeof(*l));
+
+	l->limits = *limits;
+	rand_bytes(&l->mul, sizeof(l->mul));
+	rand_bytes(&l->add, sizeof(l->add));
+	grow(l);
+	return l;
+}
+
+void limiter_free(struct limiter *l)
+{
+	if (!l)
+		return;
+	free(l->entries);
+	free(l->heads);
+	free(l);
+}
+
+void limiter_set_limits(struct limiter *l, const struct relay_limits *limits)
+{
+	l->limits = *limits;
+}
+
+static struct entry *entry_find(const struct limiter *l, const struct addr *a)
+{
+	uint8_t family;
+	uint64_t key = addr_key(a, &family);
+	uint32_t i = *chain_of(l, key);
+
+	while (i != NOTHING && (l->entries[i].key != key || l->entries[i].family != family))
+		i = l->entries[i].next;
+	return i == NOTHING ? NULL : &l->entries[i];
+}
+
+/* Find or make; NULL when there is no room. */
+static struct entry *entry_get(struct limiter *l, const struct addr *a)
+{
+	struct entry *e = entry_find(l, a);
+	uint32_t i;
+
+	if (e)
+		return e;
+	if (l->free == NOTHING && l->cap < ENTRIES_MAX)
+		grow(l);
+	if (l->free == NOTHING)
+		return NULL;
+	i = l->free;
+	e = &l->entries[i];
+	l->free = e->next;
+	*e = (struct entry){ .links = 0 };
+	e->key = addr_key(a, &e->family);
+	bucket_init(&e->circuits, l->limits.create_rate, l->limits.create_burst, 0);
+	chain_push(l, i);
+	return e;
+}
+
+static void entry_drop(struct limiter *l, struct entry *e)
+{
+	uint32_t i = (uint32_t)(e - l->entries), *p = chain_of(l, e->key);
+
+	while (*p != i)
+		p = &l->entries[*p].next;
+	*p = e->next;
+	e->family = ADDR_NONE;
+	e->next = l->free;
+	l->free = i;
+}
+
+/* An entry that says no more than an address never seen. */
+static bool entry_is_blank(const struct entry *e)
+{
+	return e->links == 0 && e->circuits.level == e->circuits.burst;
+}
+
+int limiter_link_open(struct limiter *l, const struct addr *a)
+{
+	uint32_t most = l->limits.links_per_addr;
+	struct entry *e = entry_get(l, a);
+
+	if (!e)
+		return most ? ERR_LIMIT : 0;
+	if (most && e->links >= most)
+		return ERR_LIMIT;
+	e->links++;
+	return 0;
+}
+
+void limiter_link_closed(struct limiter *l, const struct addr *a)
+{
+	struct entry *e = entry_find(l, a);
+
+	/* Not found when it was let in uncounted, because links had no limit then. */
+	if (!e || e->links == 0)
+		return;
+	e->links--;
+	if (entry_is_blank(e))
+		entry_drop(l, e);
+}
+
+bool limiter_circuit(struct limiter *l, const struct addr *a, uint64_t now_us)
+{
+	struct entry *e;
+
+	if (l->limits.create_rate == 0)
+		return true;
+	e = entry_get(l, a);
+	if (!e)
+		return false;
+	bucket_refill(&e->circuits, now_us);
+	bucket_set(&e->circuits, l->limits.create_rate, l->limits.create_burst);
+	if (bucket_level(&e->circuits) == 0)
+		return false;
+	bucket_take(&e->circuits, 1);
+	return true;
+}
+
+void limiter_expire(struct limiter *l, uint64_t now_us)
+{
+	for (uint32_t i = 0; i < l->cap; i++) {
+		struct entry *e = &l->entries[i];
+
+		if (e->family == ADDR_NONE || e->links)
+			continue;
+		bucket_refill(&e->circuits, now_us);
+		if (entry_is_blank(e))
+			entry_drop(l, e);
+	}
+}
