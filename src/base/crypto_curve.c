@@ -44,8 +44,20 @@ void x25519_keygen(uint8_t ret_secret[X25519_LEN], uint8_t ret_public[X25519_LEN
 
 void x25519_public(uint8_t ret_public[X25519_LEN], const uint8_t secret[X25519_LEN])
 {
+#ifdef __SIZEOF_INT128__
+	uint8_t scalar[X25519_LEN], point[32];
+
+	memcpy(scalar, secret, sizeof(scalar));
+	clamp(scalar);
+	/* A third faster than the ladder; see crypto_field.c. */
+	if (crypto_scalarmult_ed25519_base_noclamp(point, scalar) < 0)
+		crypto_die("X25519 public key");
+	crypto_montgomery_u(ret_public, point);
+	secret_wipe(scalar, sizeof(scalar));
+#else
 	if (crypto_scalarmult_curve25519_base(ret_public, secret) < 0)
 		crypto_die("X25519 public key");
+#endif
 }
 
 struct x25519_key *x25519_key_new(const uint8_t secret[X25519_LEN])

@@ -24,6 +24,9 @@ int crypto_cipher_init(void);
 /* End the process: the library failed where good arguments cannot make it fail. */
 _Noreturn void crypto_die(const char *what);
 
+/* u = (1 + y) / (1 - y) of an encoded Ed25519 point. Only where the compiler has 128-bit integers. */
+void crypto_montgomery_u(uint8_t ret_u[32], const uint8_t point[32]);
+
 enum { CRYPTO_HOSTNAME_CAP = 40 };
 
 /* A host name that says nothing, "www.<random>.<suffix>": for certificates and SNI. Returns `out`. */

@@ -27,7 +27,6 @@ enum {
 	CERT_LIST_MAX = 16384,
 	/* Handshake messages and alerts in a row, with no data between, on an open connection. */
 	CONTROL_MESSAGES_MAX = 64,
-	READ_BUFFER_LEN = 65536,
 };
 
 struct tls_ctx {
@@ -174,6 +173,10 @@ static bool set_algorithms(SSL_CTX *c)
 	       set_groups(c);
 }
 
+/*
+ * Read-ahead stays off: our BIO is no system call, and the library would move
+ * all that it has read ahead once for each record (a quarter slower at 514 bytes).
+ */
 static SSL_CTX *ssl_ctx_new(void)
 {
 	SSL_CTX *c = SSL_CTX_new(TLS_method());
@@ -185,8 +188,6 @@ static SSL_CTX *ssl_ctx_new(void)
 	SSL_CTX_set_options(c, SSL_OP_NO_TICKET | SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
 	SSL_CTX_set_mode(c, SSL_MODE_RELEASE_BUFFERS);
 	SSL_CTX_set_session_cache_mode(c, SSL_SESS_CACHE_OFF);
-	SSL_CTX_set_read_ahead(c, 1);
-	SSL_CTX_set_default_read_buffer_len(c, READ_BUFFER_LEN);
 	SSL_CTX_set_max_cert_list(c, CERT_LIST_MAX);
 	SSL_CTX_set_verify(c, SSL_VERIFY_NONE, NULL);
 	SSL_CTX_set_cert_verify_callback(c, accept_any_chain, NULL);

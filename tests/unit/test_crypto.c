@@ -9,6 +9,8 @@
 
 #include <cmocka.h>
 
+#include "../../src/base/crypto_priv.h"
+
 #include <nonos/crypto.h>
 #include <nonos/err.h>
 #include <nonos/rand.h>
@@ -279,6 +281,64 @@ static void test_x25519_public(void **state)
 	x25519_key_free(NULL);
 }
 
+#ifdef __SIZEOF_INT128__
+/*
+ * y and u = (1 + y) / (1 - y), computed with Python's integers: u around 0, p and the
+ * limits of limbs; then y not reduced, and y = 1, whose u is taken for 0.
+ */
+static void test_montgomery_u(void **state)
+{
+	static const char *const v[][2] = {
+		{ "0300000000000000000000000000000000000000000000000000000000000000",
+		  "ebffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f" },
+		{ "0200000000000000000000000000000000000000000000000000000000000000",
+		  "eaffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f" },
+		{ "aeb4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b434",
+		  "dbffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f" },
+		{ "2994d7505e43790de53594d7505e43790de53594d7505e43790de53594d7505e",
+		  "d9ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f" },
+		{ "4955555555555555555555555555555555555555555555555555555555555555",
+		  "0200000000000000000000000000000000000000000000000000000000000000" },
+		{ "c66b28afa1bc86f21aca6b28afa1bc86f21aca6b28afa1bc86f21aca6b28af21",
+		  "1200000000000000000000000000000000000000000000000000000000000000" },
+		{ "90e7799ee7799ee7799ee7799ee7799ee7799ee7799ee7799ee7799ee7799e67",
+		  "1400000000000000000000000000000000000000000000000000000000000000" },
+		{ "c83aa50bc53a23b1db37b54a41ad24e3aeeae6de41c112918fbf8080073a0673",
+		  "000000000000f8ffffffffffffffffffffffffffffffffffffffffffffffff7f" },
+		{ "feffffffffff4f5e43790de53594d7505e43790de53594d7505e43790de53514",
+		  "ffffffffffffffffffffffffffffffffffffffffffffffffff0f000000000000" },
+		{ "233333333333676666666666c6cccccccccccc99999999999931333333333373",
+		  "0000000000000800000000000000000000000000000000000000000000000000" },
+		{ "f1ffffffffffffffffffffffffffffffffffffffffffffffff9fbc86f21aca6b",
+		  "ffffffffffff0700000000000000000000000000000000000000000000000000" },
+		{ "0000000000000000000000000000000000000000000000000000000000000000",
+		  "0100000000000000000000000000000000000000000000000000000000000000" },
+		{ "ecffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+		  "0000000000000000000000000000000000000000000000000000000000000000" },
+		{ "0200000000000000000000000000000000000000000000000000000000000000",
+		  "eaffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f" },
+		{ "0100000000000000000000000000000000000000000000000000000000000000",
+		  "0000000000000000000000000000000000000000000000000000000000000000" },
+		{ "edffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+		  "0100000000000000000000000000000000000000000000000000000000000000" },
+		{ "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+		  "0000000000000000000000000000000000000000000000000000000000000000" },
+		{ "ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
+		  "3f4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b4b" },
+	};
+	uint8_t y[32], u[32];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(v) / sizeof(v[0]); i++)
+		for (int sign = 0; sign < 2; sign++) {
+			unhex(y, 32, v[i][0]);
+			y[31] |= (uint8_t)(sign << 7);
+			crypto_montgomery_u(u, y);
+			assert_hex_equal(u, v[i][1]);
+		}
+}
+#endif
+
 /* All points of small order (RFC 7748 6.1), with and without the ignored top bit. */
 static void test_x25519_small_order(void **state)
 {
@@ -443,6 +503,9 @@ int main(void)
 		cmocka_unit_test(test_hmac), cmocka_unit_test(test_hkdf), cmocka_unit_test(test_kdf_tor),
 		cmocka_unit_test(test_aes_ctr), cmocka_unit_test(test_aes_ctr_runs_on),
 		cmocka_unit_test(test_x25519), cmocka_unit_test(test_x25519_public),
+#ifdef __SIZEOF_INT128__
+		cmocka_unit_test(test_montgomery_u),
+#endif
 		cmocka_unit_test(test_x25519_small_order), cmocka_unit_test(test_ed25519),
 		cmocka_unit_test(test_ed25519_forgeries), cmocka_unit_test(test_ed25519_from_x25519),
 		cmocka_unit_test(test_ed25519_from_bad_x25519),
