@@ -46,7 +46,8 @@ static inline const uint8_t *rd_take(struct rd *r, size_t len)
 		r->failed = true;
 		return NULL;
 	}
-	r->p += len;
+	if (len)			/* an empty reader may stand at NULL */
+		r->p += len;
 	return p;
 }
 
