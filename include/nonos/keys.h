@@ -115,11 +115,19 @@ extern const char relay_proto_line_nocache[];
 
 /*
  * Make the signed server descriptor and extra-info, malloc()ed NUL-terminated texts.
+ * ERR_RANGE for facts that no authority would take: a nickname that is none, a
+ * contact or platform that is not one line of printable UTF-8, no IPv4 address or port,
+ * bandwidth 0, a family member that is neither. ERR_TOO_LONG beyond 20,000
+ * and 50,000 bytes; the errors of policy_parse().
  */
 int descriptor_make(char **ret_descriptor, char **ret_extrainfo, const struct relay_keys *k,
 		    const struct descriptor_facts *f);
 
-/* Check a server descriptor's format and every signature and cross-certificate in it (tests, cache, fuzzing). */
+/*
+ * Check one server descriptor: every item that authorities insist on, once and in its
+ * place, both signatures, the certificate and both cross-certificates at `now`.
+ * relay/dir/descriptor.h has the parsers.
+ */
 int descriptor_check(const char *text, size_t len, int64_t now);
 
 #endif

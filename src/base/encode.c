@@ -188,7 +188,8 @@ int pem_decode(void *out, size_t cap, size_t *ret_len, size_t *ret_used, const c
 		}
 		if (n == 0)
 			break;
-		r = n == 4 ? base64_decode(o + got, cap - got, &bytes, group, 4) : ERR_MALFORMED;
+		/* The last group may lack its padding: dir-spec 2.1.1 takes it off certificates. */
+		r = base64_decode(o + got, cap - got, &bytes, group, n);
 		if (r < 0)
 			return r;
 		got += bytes;

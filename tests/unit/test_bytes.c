@@ -87,11 +87,12 @@ static void test_pem(void **state)
 {
 	uint8_t in[200], out[200];
 	char text[PEM_CAP(200)];
+	size_t len, used;
 
 	(void)state;
 	rand_bytes(in, sizeof(in));
 	for (size_t n = 0; n <= sizeof(in); n++) {
-		size_t text_len = pem_encode(text, sizeof(text), "TEST", in, n), len, used;
+		size_t text_len = pem_encode(text, sizeof(text), "TEST", in, n);
 
 		assert_true(text_len < sizeof(text));
 		assert_int_equal(pem_decode(out, sizeof(out), &len, &used, "TEST", text, text_len), 0);
@@ -101,6 +102,12 @@ static void test_pem(void **state)
 		assert_int_equal(pem_decode(out, sizeof(out), &len, &used, "REST", text, text_len), ERR_MALFORMED);
 		assert_int_equal(pem_decode(out, sizeof(out), &len, &used, "TEST", text, text_len - 8), ERR_MALFORMED);
 	}
+	strcpy(text, "-----BEGIN TEST-----\nZm9vYg\n-----END TEST-----\n");	/* unpadded */
+	assert_int_equal(pem_decode(out, sizeof(out), &len, &used, "TEST", text, strlen(text)), 0);
+	assert_int_equal(len, 4);
+	assert_memory_equal(out, "foob", 4);
+	strcpy(text, "-----BEGIN TEST-----\nZm9vY\n-----END TEST-----\n");
+	assert_int_equal(pem_decode(out, sizeof(out), &len, &used, "TEST", text, strlen(text)), ERR_MALFORMED);
 }
 
 static void test_hex(void **state)
