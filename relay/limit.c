@@ -12,15 +12,15 @@
 
 enum { MILLION = 1000000 };
 
-/* Products of a rate and a time need more than 64 bits. */
-typedef unsigned __int128 u128;
+/* Units a second; so that a rate times a million fits 64 bits with room to spare. */
+#define RATE_MAX UINT64_C(1000000000000)
 
 /* -- buckets ------------------------------------------------------------- */
 
 static void set_rate(struct bucket *b, uint64_t rate, uint64_t burst)
 {
-	b->rate = rate;
-	b->burst = burst > rate ? burst : rate;
+	b->rate = rate < RATE_MAX ? rate : RATE_MAX;
+	b->burst = burst > b->rate ? burst : b->rate;
 }
 
 void bucket_init(struct bucket *b, uint64_t rate, uint64_t burst, uint64_t now_us)
@@ -43,19 +43,20 @@ void bucket_set(struct bucket *b, uint64_t rate, uint64_t burst)
 
 void bucket_refill(struct bucket *b, uint64_t now_us)
 {
-	u128 gained;
+	uint64_t elapsed = now_us - b->last_us, units, part;
 
 	if (now_us <= b->last_us)
 		return;
-	gained = (u128)b->rate * (now_us - b->last_us) + b->fraction;
 	b->last_us = now_us;
-	if (gained / MILLION >= b->burst - b->level) {
+	part = b->rate * (elapsed % MILLION) + b->fraction;
+	if (__builtin_mul_overflow(b->rate, elapsed / MILLION, &units) ||
+	    __builtin_add_overflow(units, part / MILLION, &units) || units >= b->burst - b->level) {
 		b->level = b->burst;
 		b->fraction = 0;
 		return;
 	}
-	b->level += (uint64_t)(gained / MILLION);
-	b->fraction = (uint64_t)(gained % MILLION);
+	b->level += units;
+	b->fraction = part % MILLION;
 }
 
 uint64_t bucket_level(const struct bucket *b)
@@ -71,15 +72,19 @@ void bucket_take(struct bucket *b, uint64_t n)
 
 uint64_t bucket_wait_us(const struct bucket *b, uint64_t n)
 {
-	u128 missing, wait;
+	uint64_t whole, rest, wait;
 
 	if (n > b->burst)
 		n = b->burst;
 	if (b->rate == 0 || b->level >= n)
 		return 0;
-	missing = (u128)(n - b->level) * MILLION - b->fraction;
-	wait = (missing + b->rate - 1) / b->rate;
-	return wait < UINT64_MAX ? (uint64_t)wait : UINT64_MAX;
+	/* The last unit is counted in millionths, as some of it may be there. */
+	whole = n - b->level - 1;
+	rest = whole % b->rate * MILLION + MILLION - b->fraction;
+	if (__builtin_mul_overflow(whole / b->rate, (uint64_t)MILLION, &wait) ||
+	    __builtin_add_overflow(wait, (rest + b->rate - 1) / b->rate, &wait))
+		return UINT64_MAX;
+	return wait;
 }
 
 /* -- addresses ----------------------------------------------------------- */
@@ -89,7 +94,9 @@ uint64_t bucket_wait_us(const struct bucket *b, uint64_t n)
  * say anything go away within a second, so only this many addresses with links
  * open or circuits just made can keep a new one out.
  */
-enum { ENTRIES_MIN = 256, ENTRIES_MAX = 65536, NOTHING = UINT32_MAX };
+enum { ENTRIES_MIN_LOG2 = 8, ENTRIES_MIN = 1 << ENTRIES_MIN_LOG2, ENTRIES_MAX = 65536 };
+
+#define NOTHING UINT32_MAX	/* the end of a chain */
 
 struct entry {
 	uint64_t key;
@@ -101,7 +108,8 @@ struct entry {
 
 struct limiter {
 	struct relay_limits limits;
-	u128 mul, add;			/* the hash's key */
+	uint64_t hash_key;		/* odd */
+	unsigned hash_shift;		/* 64 - log2(cap) */
 	struct entry *entries;
 	uint32_t *heads;		/* of chains; as many as there are entries, a power of two */
 	uint32_t cap;
@@ -124,12 +132,12 @@ static uint64_t addr_key(const struct addr *a, uint8_t *ret_family)
 }
 
 /*
- * Multiply-add-shift with a random key: strongly universal, so a peer that can
+ * Multiply-shift by a random odd number, which is universal: a peer that can
  * choose its addresses still cannot choose where they fall.
  */
 static uint32_t *chain_of(const struct limiter *l, uint64_t key)
 {
-	return &l->heads[(uint32_t)((l->mul * key + l->add) >> 64) & (l->cap - 1)];
+	return &l->heads[key * l->hash_key >> l->hash_shift];
 }
 
 static void chain_push(struct limiter *l, uint32_t i)
@@ -146,6 +154,7 @@ static void grow(struct limiter *l)
 	uint32_t old = l->cap;
 
 	l->cap = old ? old * 2 : ENTRIES_MIN;
+	l->hash_shift--;
 	l->entries = mem_resize(l->entries, l->cap, sizeof(*l->entries));
 	l->heads = mem_resize(l->heads, l->cap, sizeof(*l->heads));
 	memset(l->heads, 0xff, l->cap * sizeof(*l->heads));
@@ -163,8 +172,9 @@ struct limiter *limiter_new(const struct relay_limits *limits)
 	struct limiter *l = mem_new(sizeof(*l));
 
 	l->limits = *limits;
-	rand_bytes(&l->mul, sizeof(l->mul));
-	rand_bytes(&l->add, sizeof(l->add));
+	rand_bytes(&l->hash_key, sizeof(l->hash_key));
+	l->hash_key |= 1;
+	l->hash_shift = 64 - ENTRIES_MIN_LOG2 + 1;
 	grow(l);
 	return l;
 }

@@ -12,7 +12,10 @@
 #include <nonos/addr.h>
 #include <nonos/relay.h>
 
-/* `rate` units a second, at most `burst` saved up. Integers only, without drift. A rate of 0: no limit. */
+/*
+ * `rate` units a second (at most 10^12), at most `burst` saved up. Integers only,
+ * without drift. A rate of 0: no limit.
+ */
 struct bucket {
 	uint64_t rate, burst;
 	uint64_t level;			/* units */

@@ -109,6 +109,7 @@ static void test_bucket_no_drift(void **state)
 	}
 }
 
+/* Values far beyond any use stay sane; a rate counts up to 10^12. */
 static void test_bucket_huge(void **state)
 {
 	struct bucket b;
@@ -117,7 +118,8 @@ static void test_bucket_huge(void **state)
 	bucket_init(&b, UINT64_MAX, UINT64_MAX, 0);
 	bucket_take(&b, UINT64_MAX);
 	assert_int_equal(bucket_level(&b), 0);
-	assert_int_equal(bucket_wait_us(&b, UINT64_MAX), SECOND);
+	assert_int_equal(bucket_wait_us(&b, 1000000000000), SECOND);
+	assert_int_equal(bucket_wait_us(&b, 1000000000001), SECOND + 1);
 	bucket_refill(&b, UINT64_MAX);
 	assert_true(bucket_level(&b) == UINT64_MAX);
 	bucket_init(&b, 1, UINT64_MAX, 0);
@@ -125,6 +127,28 @@ static void test_bucket_huge(void **state)
 	assert_true(bucket_wait_us(&b, UINT64_MAX) == UINT64_MAX);
 	bucket_refill(&b, UINT64_MAX);
 	assert_true(bucket_level(&b) == UINT64_MAX / SECOND);
+}
+
+/* Waiting exactly as long as told is enough, and a microsecond less is not. */
+static void test_bucket_wait_exact(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 20000; i++) {
+		uint64_t rate = 1 + rand_below(i % 2 ? 50 : 2000000000), n = 1 + rand_below(1000), wait;
+		struct bucket b, early;
+
+		bucket_init(&b, rate, 2000, 0);
+		bucket_take(&b, UINT64_MAX);
+		bucket_refill(&b, rand_below(SECOND / 10));
+		wait = bucket_wait_us(&b, n);
+		early = b;
+		if (wait) {
+			bucket_refill(&early, b.last_us + wait - 1);
+			assert_true(bucket_level(&early) < n);
+		}
+		bucket_refill(&b, b.last_us + wait);
+		assert_true(bucket_level(&b) >= n);
+	}
 }
 
 static struct addr ip(const char *text)
@@ -297,7 +321,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_bucket), cmocka_unit_test(test_bucket_wait),
 		cmocka_unit_test(test_bucket_unlimited), cmocka_unit_test(test_bucket_no_drift),
-		cmocka_unit_test(test_bucket_huge), cmocka_unit_test(test_links),
+		cmocka_unit_test(test_bucket_huge), cmocka_unit_test(test_bucket_wait_exact),
+		cmocka_unit_test(test_links),
 		cmocka_unit_test(test_circuits), cmocka_unit_test(test_no_limits),
 		cmocka_unit_test(test_bounded), cmocka_unit_test(test_model),
 	};
