@@ -19,6 +19,7 @@ struct cc_params {
 	uint32_t bwe_min;
 	uint32_t xoff_client, xoff_exit;	/* cells */
 	uint32_t xon_rate, xon_change_pct, xon_ewma_cnt;
+	uint32_t ss_max;		/* cells; hard limit of slow start */
 };
 
 void cc_params_default(struct cc_params *p);
@@ -32,7 +33,10 @@ void cc_free(struct cc *c);
 /* How many more DATA-carrying cells may be sent now. */
 uint32_t cc_room(const struct cc *c);
 
-/* A cell that counts was sent. True when a SENDME will be due for it: remember its digest. */
+/*
+ * A cell that counts was sent. True when a SENDME will be due for it: remember its digest.
+ * `now_us` never runs backwards.
+ */
 bool cc_sent(struct cc *c, uint64_t now_us);
 
 /*
@@ -43,5 +47,16 @@ int cc_sendme(struct cc *c, uint64_t now_us, bool blocked);
 
 uint32_t cc_cwnd(const struct cc *c);
 uint32_t cc_inflight(const struct cc *c);
+
+/* For half-closed streams and tests: 0 until measured. Smoothed, smallest smoothed, largest ever. */
+uint32_t cc_rtt_us(const struct cc *c);
+uint32_t cc_rtt_min_us(const struct cc *c);
+uint32_t cc_rtt_max_us(const struct cc *c);
+bool cc_in_slow_start(const struct cc *c);
+
+/* (2 * value + (n - 1) * before) / (n + 1); `value` when there is no `before` (proposal 324, 2.1.2). */
+uint64_t cc_n_ewma(uint64_t value, uint64_t before, uint32_t n);
+
+size_t cc_bytes(const struct cc *c);
 
 #endif

@@ -34,6 +34,7 @@ struct rule {
 struct policy {
 	struct rule *rules;
 	size_t n;
+	bool rejects_all;		/* worked out once; asked for every look-up */
 };
 
 /* A piece of the policy's text. */
@@ -235,6 +236,13 @@ static const char *parse_rule(struct policy *p, struct span item)
 	return NULL;
 }
 
+static bool family_rejected(const struct policy *p, enum addr_family family);
+
+static void note_rejects_all(struct policy *p)
+{
+	p->rejects_all = family_rejected(p, ADDR_V4) && family_rejected(p, ADDR_V6);
+}
+
 int policy_parse(struct policy **ret, const char *text, char *ret_err, size_t err_cap)
 {
 	struct policy *p = mem_new(sizeof(*p));
@@ -252,6 +260,7 @@ int policy_parse(struct policy **ret, const char *text, char *ret_err, size_t er
 		policy_free(p);
 		return ERR_MALFORMED;
 	}
+	note_rejects_all(p);
 	*ret = p;
 	return 0;
 }
@@ -267,6 +276,7 @@ void policy_free(struct policy *p)
 void policy_reject_private(struct policy *p)
 {
 	insert_private(p, 0, (struct rule){ .port_min = 1, .port_max = PORT_MAX }, 0);
+	note_rejects_all(p);
 }
 
 void policy_reject_addr(struct policy *p, const struct addr *a)
@@ -279,6 +289,7 @@ void policy_reject_addr(struct policy *p, const struct addr *a)
 	rule.net.port = 0;
 	rule.bits = (uint8_t)(addr_ip_len(&rule.net) * 8);
 	policy_insert(p, 0, &rule);
+	note_rejects_all(p);
 }
 
 static bool rule_has_port(const struct rule *rule, uint32_t port)
@@ -373,7 +384,7 @@ static bool family_rejected(const struct policy *p, enum addr_family family)
 
 bool policy_rejects_everything(const struct policy *p)
 {
-	return family_rejected(p, ADDR_V4) && family_rejected(p, ADDR_V6);
+	return p->rejects_all;
 }
 
 static void put_rule(struct wr *w, const struct rule *rule)

@@ -70,7 +70,7 @@ struct onion_keys {
 struct net_params {
 	uint32_t circ_max_cell_queue_size;	/* cells; 0: no consensus yet */
 	bool cc_enabled;			/* cc_alg = 2 */
-	uint32_t cc[25];			/* struct cc_params, in its order */
+	uint32_t cc[26];			/* struct cc_params, in its order */
 };
 
 struct relay_counters {

@@ -50,6 +50,7 @@ static const struct param cc_table[] = {
 	CC(xon_rate, "cc_xon_rate", 1, 5000, 500),
 	CC(xon_change_pct, "cc_xon_change_pct", 1, 99, 25),
 	CC(xon_ewma_cnt, "cc_xon_ewma_cnt", 2, 100, 2),
+	CC(ss_max, "cc_ss_max", 500, INT32_MAX, 5000),
 };
 
 enum { N_CC = sizeof(cc_table) / sizeof(cc_table[0]) };

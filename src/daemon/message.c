@@ -23,7 +23,7 @@ static const struct message_row rows[] = {
 
 /* The sizes in the table that follow from other headers. */
 _Static_assert(sizeof(struct relay_counters) == 240, "COUNTERS in messages.def");
-_Static_assert(sizeof(((struct net_params *)0)->cc) + 5 == 105, "PARAMS in messages.def");
+_Static_assert(sizeof(((struct net_params *)0)->cc) + 5 == 109, "PARAMS in messages.def");
 
 const struct message_row *message_find(uint16_t type)
 {
