@@ -263,6 +263,7 @@ def test_sendme_replayed(lab, keys, link):
         circuit.send(DATA, 1, b"GET /10000000 HTTP/1.0\r\n\r\n")
         read_cells(circuit, 100)
         body = b"\x01\x00\x14" + circuit.digest
+        time.sleep(0.5)             # it has sent enough for a second SENDME to be due
         circuit.send(SENDME, 0, body)
         circuit.send(SENDME, 0, body)
         destroyed(circuit, PROTOCOL, 11)

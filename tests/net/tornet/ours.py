@@ -77,7 +77,7 @@ class Ours:
         sections = {
             "node": ["data_dir = " + os.path.join(home, "data"),
                      "control_socket = " + self.control_socket(node["name"]),
-                     "workers = %d" % node.get("workers", opt["ours_workers"]),
+                     "shutdown_wait = 1 s", "workers = %d" % node.get("workers", opt["ours_workers"]),
                      "log_level = " + node.get("log_level", "info"),
                      "log_redact = no"],
             "relay": ["nickname = " + node["name"],
@@ -89,7 +89,8 @@ class Ours:
                       "resolv_conf = " + self._path("resolv.conf"),
                       # One address stands for everybody here.
                       "links_per_address = 20000", "create_rate = 0"],
-            "directory": ["network = test"] + self._authority_lines(),
+            "directory": ["network = test"] + (
+                [] if node.get("only_extra_authorities") else self._authority_lines()),
         }
         for item in list(opt["ours_extra"]) + list(node.get("extra", ())):
             section, _, line = item.partition(":")
