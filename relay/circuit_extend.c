@@ -201,6 +201,8 @@ int circuit_extend(struct circuit *c, const struct relay_msg *m, uint8_t *ret_re
 		return ERR_TOO_LONG;
 	c->state = CIRCUIT_EXTENDING;
 	if (!l)
+		l = link_find_dialled(r, t.rsa_id, t.ed_id, a);
+	if (!l)
 		l = dial(r, &t, a);
 	if (!l)
 		return ERR_NETWORK;

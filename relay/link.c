@@ -1,6 +1,6 @@
 /*
  * Links of a relay: the table that owns them, their states, and the way of a
- * cell from a link to its circuit. Bytes reach link_take() from link_io.c (or
+ * cell from a link to its circuit. Bytes reach link_open_cells() from link_io.c (or
  * a simulation); cells leave through sched_fill().
  */
 #include "config.h"
@@ -198,24 +198,28 @@ static bool is_indexed(const struct link *l)
 	return l->initiator || l->authenticated;
 }
 
+static bool has_identity(const struct link *l, const uint8_t rsa_id[20], const uint8_t ed_id[32])
+{
+	return memcmp(l->peer_id.rsa_id, rsa_id, 20) == 0 &&
+	       (secret_is_zero(ed_id, 32) || memcmp(l->peer_id.ed_id, ed_id, 32) == 0);
+}
+
 struct link *link_find(const struct relay *r, const uint8_t rsa_id[20], const uint8_t ed_id[32])
 {
-	struct link *best = NULL;
+	/* A link that lives elsewhere than it says may have somebody in its middle. */
+	for (struct link *l = *identity_bucket(r, rsa_id); l; l = l->hash_next)
+		if (l->state == LINK_OPEN && l->authenticated && l->canonical && has_identity(l, rsa_id, ed_id))
+			return l;
+	return NULL;
+}
 
-	for (struct link *l = *identity_bucket(r, rsa_id); l; l = l->hash_next) {
-		if (memcmp(l->peer_id.rsa_id, rsa_id, 20) != 0)
-			continue;
-		if (!secret_is_zero(ed_id, 32) && memcmp(l->peer_id.ed_id, ed_id, 32) != 0)
-			continue;
-		if (l->state == LINK_OPEN) {
-			/* A link that lives elsewhere than it says may be somebody in the middle. */
-			if (l->authenticated && l->canonical)
-				return l;
-		} else if (l->initiator) {
-			best = l;
-		}
-	}
-	return best;
+struct link *link_find_dialled(const struct relay *r, const uint8_t rsa_id[20],
+			       const uint8_t ed_id[32], const struct addr *a)
+{
+	for (struct link *l = *identity_bucket(r, rsa_id); l; l = l->hash_next)
+		if (l->state != LINK_OPEN && l->initiator && addr_eq(&l->peer, a) && has_identity(l, rsa_id, ed_id))
+			return l;
+	return NULL;
 }
 
 void link_index_outgoing(struct link *l)
@@ -357,7 +361,7 @@ int cell_dispatch(struct link *l, struct cell *cell)
 	}
 }
 
-size_t link_take(struct link *l, uint8_t *buf, size_t len)
+size_t link_open_cells(struct link *l, uint8_t *buf, size_t len)
 {
 	size_t used = 0;
 

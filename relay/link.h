@@ -103,17 +103,21 @@ void link_opened(struct link *l);
 void link_close(struct link *l, const char *why);
 void link_free(struct link *l);
 
-/*
- * An open, canonical link to these identities, or one on its way there, or
- * NULL. An all-zero ed_id matches any.
- */
+/* An open, canonical link to these identities, or NULL. An all-zero ed_id matches any. */
 struct link *link_find(const struct relay *r, const uint8_t rsa_id[20], const uint8_t ed_id[32]);
+
+/*
+ * A link that is on its way to these identities at this very address: an
+ * address that somebody made up must not keep others waiting.
+ */
+struct link *link_find_dialled(const struct relay *r, const uint8_t rsa_id[20],
+			       const uint8_t ed_id[32], const struct addr *a);
 
 /*
  * Take the whole cells off the front of `buf` and act on them. Return how many
  * bytes were used; the rest is the start of a cell. Stops when the link closes.
  */
-size_t link_take(struct link *l, uint8_t *buf, size_t len);
+size_t link_open_cells(struct link *l, uint8_t *buf, size_t len);
 
 /* Act on one cell. ERR_PROTOCOL: the link must be closed. */
 int cell_dispatch(struct link *l, struct cell *cell);

@@ -326,7 +326,7 @@ static int open_records(struct link *l)
 		if (r < 0)
 			break;
 		have += got;
-		used = link_take(l, plain, have);
+		used = link_open_cells(l, plain, have);
 		if (l->state == LINK_CLOSED)
 			return 0;
 		have -= used;
@@ -548,6 +548,8 @@ void link_io_free(struct link_io *io)
 
 int link_io_responder_cert(const struct link *l, uint8_t out[32])
 {
+	if (!l->io)
+		return ERR_STATE;
 	if (l->initiator)
 		return tls_peer_cert_sha256(l->io->tls, out);
 	memcpy(out, tls_ctx_cert_sha256(l->creds->tls), SHA256_LEN);
@@ -556,5 +558,7 @@ int link_io_responder_cert(const struct link *l, uint8_t out[32])
 
 int link_io_export(const struct link *l, uint8_t out[32], const uint8_t ed_id[32])
 {
+	if (!l->io)
+		return ERR_STATE;
 	return tls_export(l->io->tls, out, EXPORTER_LEN, exporter_label, ed_id, ED25519_PUB_LEN);
 }

@@ -38,7 +38,7 @@ void link_io_unthrottle(struct relay *r);
 void link_io_close(struct link *l);
 void link_io_free(struct link_io *io);
 
-/* The digest of the TLS certificate of the responder, 32 bytes. Zeros in simulations. */
+/* The digest of the TLS certificate of the responder. ERR_STATE without a socket. */
 int link_io_responder_cert(const struct link *l, uint8_t out[32]);
 
 /* RFC 5705 keying material for AUTHENTICATE, context `ed_id` of the initiator. */
