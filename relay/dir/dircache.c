@@ -46,16 +46,17 @@ const struct consensus *dircache_latest(const struct dircache *dc)
 	return ns->valid_after > md->valid_after ? ns : md;
 }
 
-void dircache_take_docs(struct dircache *dc, enum consensus_flavour flavour, const char *text, size_t len,
+bool dircache_take_docs(struct dircache *dc, enum consensus_flavour flavour, struct dirtext *t, size_t max,
 			struct dircache_taken *ret)
 {
 	int (*next)(struct dirtext *, struct dir_piece *) = flavour == FLAVOUR_NS ? srvdesc_next : microdesc_next;
-	struct dirtext t = dirtext_init(text, len);
 	struct dir_piece piece;
-	int r;
 
-	*ret = (struct dircache_taken){ 0 };
-	while ((r = next(&t, &piece)) != ERR_NOT_FOUND) {
+	for (size_t i = 0; i < max; i++) {
+		int r = next(t, &piece);
+
+		if (r == ERR_NOT_FOUND)
+			return false;
 		if (r == 0)
 			r = docset_put(&dc->docs[flavour], piece.digest, piece.text.p, piece.text.len);
 		if (r == 0)
@@ -65,6 +66,7 @@ void dircache_take_docs(struct dircache *dc, enum consensus_flavour flavour, con
 		else
 			ret->bad++;
 	}
+	return true;
 }
 
 bool dircache_certs_complete(const struct dircache *dc)

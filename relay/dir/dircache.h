@@ -14,6 +14,7 @@
 #include "authority.h"
 #include "consensus.h"
 #include "dircert.h"
+#include "dirtext.h"
 #include "docset.h"
 
 enum {
@@ -45,12 +46,15 @@ int dircache_accept(struct dircache *dc, struct consensus *c, int64_t now, struc
 /* The newer consensus of the two flavours, or NULL. */
 const struct consensus *dircache_latest(const struct dircache *dc);
 
-/* Take what is wanted from a batch of texts; counts what was refused as bad. */
+/*
+ * Take what is wanted from the next `max` texts of a batch. False when the
+ * batch is at its end; counts add up over calls.
+ */
 struct dircache_taken {
 	size_t added, bad, unwanted;
 };
 
-void dircache_take_docs(struct dircache *dc, enum consensus_flavour flavour, const char *text, size_t len,
+bool dircache_take_docs(struct dircache *dc, enum consensus_flavour flavour, struct dirtext *t, size_t max,
 			struct dircache_taken *ret);
 
 /* True when a certificate for every authority is here. */

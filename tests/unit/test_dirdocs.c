@@ -359,6 +359,15 @@ static void test_consensus_repeated(void **state)
 	free(text);
 }
 
+static void take(struct fixture *f, enum consensus_flavour flavour, struct dircache_taken *got)
+{
+	struct dirtext t = dirtext_init(f->docs[flavour].p, f->docs[flavour].len);
+
+	*got = (struct dircache_taken){ 0 };
+	while (dircache_take_docs(&f->cache, flavour, &t, 4, got))
+		;
+}
+
 static int parse_edited(const struct text *t, const char *from, const char *to)
 {
 	const char *at = strstr(t->p, from);
@@ -431,11 +440,11 @@ static void test_docs(void **state)
 		assert_int_equal(docset_want(set, 2, wanted, 4), 2);
 		/* One letter of one document changed: that one is not taken. */
 		strstr(t->p, "onion-key")[strlen("onion-key\n-----BEGIN RSA PUBLIC KEY-----\nMIGJAo")] ^= 1;
-		dircache_take_docs(&f->cache, flavour, t->p, t->len, &got);
+		take(f, flavour, &got);
 		assert_int_equal(got.added, 5);
 		assert_int_equal(got.bad + got.unwanted, 1);
 		strstr(t->p, "onion-key")[strlen("onion-key\n-----BEGIN RSA PUBLIC KEY-----\nMIGJAo")] ^= 1;
-		dircache_take_docs(&f->cache, flavour, t->p, t->len, &got);
+		take(f, flavour, &got);
 		assert_int_equal(got.added, 1);
 		assert_int_equal(got.unwanted, 5);
 		assert_int_equal(set->n_missing, 0);
@@ -476,8 +485,7 @@ static void test_docset_old(void **state)
 
 	add_certs(f);
 	assert_int_equal(accept_flavour(f, FLAVOUR_MICRODESC, lab_time, &v), 0);
-	dircache_take_docs(&f->cache, FLAVOUR_MICRODESC, f->docs[FLAVOUR_MICRODESC].p,
-			   f->docs[FLAVOUR_MICRODESC].len, &got);
+	take(f, FLAVOUR_MICRODESC, &got);
 	c->routers = mem_dup(f->cache.consensus[FLAVOUR_MICRODESC]->routers, 2 * sizeof(*c->routers));
 	c->n_routers = 2;
 	memset(c->routers[1].digest, 7, 32);
