@@ -7,7 +7,6 @@
 
 #include <nonos/tls.h>
 
-#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -221,6 +220,7 @@ int tls_ctx_new(struct tls_ctx **ret, const uint8_t *key_der, size_t key_len,
 	c = ssl_ctx_new();
 	if (!c || !use_key(c, key_der, key_len, cert_der, cert_len)) {
 		SSL_CTX_free(c);
+		ERR_clear_error();
 		return ERR_CRYPTO;
 	}
 	ctx = mem_new(sizeof(*ctx));
@@ -293,20 +293,6 @@ void tls_free(struct tls *t)
 	free(t);
 }
 
-void tls_feed(struct tls *t, const uint8_t *in, size_t len)
-{
-	if (t->failed || t->closed)
-		return;
-	assert(t->in_len == 0);
-	t->in = in;
-	t->in_len = len;
-}
-
-void tls_set_sink(struct tls *t, struct tls_sink *sink)
-{
-	t->sink = sink;
-}
-
 static int tls_fail(struct tls *t, const char *why)
 {
 	t->failed = true;
@@ -316,6 +302,24 @@ static int tls_fail(struct tls *t, const char *why)
 	strncpy(last_error, why, sizeof(last_error) - 1);
 	ERR_clear_error();
 	return ERR_CRYPTO;
+}
+
+void tls_feed(struct tls *t, const uint8_t *in, size_t len)
+{
+	if (t->failed || t->closed)
+		return;
+	if (t->in_len) {
+		/* Bytes would be lost. An error of ours, but what a peer sends decides when it shows. */
+		tls_fail(t, "fed again too early");
+		return;
+	}
+	t->in = in;
+	t->in_len = len;
+}
+
+void tls_set_sink(struct tls *t, struct tls_sink *sink)
+{
+	t->sink = sink;
 }
 
 /* What a call that did not succeed means for our caller. */
@@ -375,6 +379,8 @@ int tls_read(struct tls *t, uint8_t *out, size_t cap, size_t *ret_len)
 		return ERR_CLOSED;
 	if (!t->open)
 		return ERR_STATE;
+	if (cap == 0)
+		return ERR_RANGE;
 	ERR_clear_error();
 	result = SSL_read_ex(t->ssl, out, cap, ret_len);
 	if (result != 1)

@@ -461,6 +461,35 @@ static void test_ed25519_from_x25519(void **state)
 	assert_int_equal(seen, 3);
 }
 
+/* From two descriptors of tor 0.4.9: ntor-onion-key, and the certificate it signed with its sign bit. */
+static void test_crosscerts_of_tor(void **state)
+{
+	static const struct {
+		int sign;
+		const char *ntor, *cert;
+	} v[] = {
+		{ 1, "a5b4f969942a00625d765c377ecf3c76d6243e2fc5992ed974119acd6c081c79",
+		  "010a00079ead0149847034592da90a2270bc3bfce8d6ce76aa0c9ad62abbf64a3e6dcd812bd9850076f2788edd6fca1a"
+		  "0819d843b696467b1e1daee9938e51eb119ee6e39f57700437fbc1068ae2723d13189f96b5b36402c5ff0eef285808f8"
+		  "20d18bf188e7610d" },
+		{ 0, "83c6fa58af1448460fe484bf2d23112dc12c9138b902ac7cec34218d68d91d15",
+		  "010a00079ead01d3f53927087fba423196bc18f642cf1b5310f6f722edc1d47b7e7628acab1c59001a98338dd5da9bb3"
+		  "d9b3b80305b43bb58a1d7da05fd3274d3ee36a24e3354b48ad495f92f9192786c3e6917efb06341b3514bc208bd9c62e"
+		  "6eb0d9eedbe12003" },
+	};
+	uint8_t ntor[32], ed[32], cert[104];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(v) / sizeof(v[0]); i++) {
+		unhex(ntor, sizeof(ntor), v[i].ntor);
+		assert_int_equal(unhex(cert, sizeof(cert), v[i].cert), sizeof(cert));
+		assert_int_equal(ed25519_public_from_x25519(ed, ntor, v[i].sign), 0);
+		assert_int_equal(ed25519_verify(ed, cert + 40, cert, 40), 0);
+		assert_int_equal(ed25519_public_from_x25519(ed, ntor, !v[i].sign), 0);
+		assert_int_equal(ed25519_verify(ed, cert + 40, cert, 40), ERR_AUTH);
+	}
+}
+
 static void test_ed25519_from_bad_x25519(void **state)
 {
 	uint8_t u[32], out[32] = { 0 };
@@ -508,7 +537,7 @@ int main(void)
 #endif
 		cmocka_unit_test(test_x25519_small_order), cmocka_unit_test(test_ed25519),
 		cmocka_unit_test(test_ed25519_forgeries), cmocka_unit_test(test_ed25519_from_x25519),
-		cmocka_unit_test(test_ed25519_from_bad_x25519),
+		cmocka_unit_test(test_ed25519_from_bad_x25519), cmocka_unit_test(test_crosscerts_of_tor),
 	};
 
 	return cmocka_run_group_tests(tests, setup, NULL);

@@ -176,7 +176,69 @@ static void test_sign(void **state)
 	assert_int_equal(rsa_sign_raw(sig, sizeof(sig) - 1, &len, key, data, 20), ERR_TOO_LONG);
 }
 
-/* The signature, opened with the public exponent, is 00 01 FF... 00 and the bare data. */
+/*
+ * A fixed key's signature of SHA-1("abc"), computed as (00 01 FF... 00 digest)^d mod n with
+ * Python's integers; then blocks that differ a little, raised to the same power.
+ */
+static void test_known_signature(void **state)
+{
+	static const char pair_hex[] =
+		"3082025d02010002818100c2848ce72e30efa689437974374271079f5efe59e4a0683d9194cdcd7a4d7d524f64f9f6b9"
+		"5229603aa22321b48f524b40c0f1a9d90440f07001cbc8a9bbfef8946b746ddedefec1b94366003bac87cc7bbafb2bb3"
+		"a426af8298d1838021de6ee68938f2d8d6c7be4b3be1e6cf22074f309bb5f5494069e18f5e7087617cb4b10203010001"
+		"02818100c099b456776316f7a3b3febf36b3ffecd73d9cc56f5df0b8fdbc0426ef7168a4265eca2e248318dae253864b"
+		"aa57bad92e4d9d3b5ad91e5fb3d7e36a55be028f6f672f3035780a22861ea0cd4d5c6624deac99bc4520d5abe3299bec"
+		"7f72858cdf09fbcee1841130f34d12e9869fbff9411387477602fd6670cfe52758135c01024100e6a72086fc95abe7a1"
+		"1561861036dee629891cf4f62efbece54e828b1326c729e5c0a7a39c91779eec81c744797165fa502410309a9e028c20"
+		"96a095f7e53df1024100d7e4d93f75ccbd5ade603a0f3de363dd1d2dd29ca3543af9bf5daaa853cca0339d6245b9efc8"
+		"a755148f365a935ab847b132c4df0ecc3d542b62ac26ff5f22c1024010f4e46d481070ccdc88c7dca540836e844b3237"
+		"c8097837d83bc759161559baf8cb0b07fa30af8c9d728505c1afd6816a76dc41d67c1b4fd5ed7cecc986aee10240083e"
+		"d649452f7f9fe3d45b035002ca429ca5ae608b20616c3e71ce5dc56d9044c8630374b982b9595782acb9c2dcf922cbd2"
+		"bb90255989921862195f17ebc341024100d576b2099a41e5ea956d44640481f71e0b24cc1eb646da0f115d3ba933bb36"
+		"7ce846a0d7f6ebdfe40cf1ac3c8191a66948d66986d379055c404fa4bd837b0b87";
+	static const char good[] =
+		"256e13e0a2d68d2e8f3a643f6bd4a81212b4318a9999a0aa67500b539934e49693d8b5212e3775a6d8af98e61a863d79"
+		"a2c86c3fa9e2f00f34ff2ba2e8c7bea11947daa9d3821aa644dd4cc5b925a4b217911a296fd6cc3d519a79dfde89b658"
+		"ca0e0fe5c8e79edb5d7b1310d10c920eed5acd8b2bb40fa72b593bcc5a85f710";
+	static const char *const bad[] = {
+		/* block type 2 */
+		"23c887403c53ec25ab7bd323dabacb95fd0cfa9aed6a1800cb3412d3bf98207d53a2a4e2f2eebaccbd3d900e75d70e36"
+		"e5d1c8f001569e9dd285fefd29031f4d55914fd57548f55c0b59abddf082bcce3bef2181c84267f22884d07abb80a466"
+		"7d2066f62fb7fa9c405a1f572e3c24356994dcc3547cbf4954869fd7d72aeea6",
+		/* short padding, rubbish behind the digest */
+		"041e6a63103897a1382f0fc99f3450888a893794db60f5a95c11c8983db462ca0988966e509ac84f6425a0ee070d2f5c"
+		"503a5b3d43d560dd73dcee1935ee46d88e5259dbc2894f0135f9a01c910eeb523aed4c8900f2a051473bda6713ffc1fd"
+		"7a71a20498d12c33377bb3dd1887941fbc68602b6910ca6be54d611389190b78",
+		/* no zero before the digest */
+		"a34614ee23bd20f497fe0004827d58ff74b77c87c23b8c116362388425a978c7eac062f83553c547a6c5b700eca1bc06"
+		"170cd21896423f5058a18537eff17b27fc8e23b69a47230dc4eafcb2dfe5384aa18d5c94167f0ceb9581662d327b293f"
+		"e21e1032ce8ac64941a73f925ae7314957571329eb54f6153677012eb8b117e3",
+		/* with a DigestInfo */
+		"415317e0c9a7b223ffc62e5b77c260ccaaacd5121f5773d34634f6b1560de25bc75ba27e017e1efded84eec4b480ca4e"
+		"bc4f923cbfae1fb52a7786a939e95f1222ffdd33cbf92430eb0111571d10e8a1b6f411420021dfa56dd408e07e303516"
+		"5448d7e4d29c93e6907b9cb00b311c1da155fcf2a6cd2483e1b58da5b1630d19",
+		/* a hole in the padding */
+		"8e0a55406f4eb6f1cedcac1364b069ba5d4543ab5b3710e6b853897ba28a1425b5303c66cb702d2bf56a452c71bcdb1f"
+		"2e2f7be113f433187f414d1db5bee29ce9bd126e3a3e30074c70d93339fea39f1412c30ec4a364ed1bf663e1f5aa0f2a"
+		"95ef309c13518f029de36ff77188107e957faa9b53c11bda1eb38b4c244f6cbd",
+	};
+	uint8_t pair[700], digest[20], sig[RSA1024_LEN];
+	struct rsa_key *k;
+	size_t len;
+
+	(void)state;
+	sha1(digest, "abc", 3);
+	assert_int_equal(rsa_private_from_der(&k, pair, unhex(pair, sizeof(pair), pair_hex)), 0);
+	assert_int_equal(rsa_sign_raw(sig, sizeof(sig), &len, k, digest, sizeof(digest)), 0);
+	assert_hex_equal(sig, good);
+	assert_int_equal(rsa_verify_raw(k, sig, len, digest, sizeof(digest)), 0);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		unhex(sig, sizeof(sig), bad[i]);
+		assert_int_equal(rsa_verify_raw(k, sig, len, digest, sizeof(digest)), ERR_AUTH);
+	}
+	rsa_free(k);
+}
+
 static void test_forgeries(void **state)
 {
 	uint8_t sig[RSA1024_LEN], digest[20];
@@ -290,7 +352,7 @@ int main(void)
 		cmocka_unit_test(test_der_round_trip), cmocka_unit_test(test_sizes),
 		cmocka_unit_test(test_der_is_strict), cmocka_unit_test(test_der_bounds),
 		cmocka_unit_test(test_private_damage), cmocka_unit_test(test_sign),
-		cmocka_unit_test(test_forgeries), cmocka_unit_test(test_id_cert),
+		cmocka_unit_test(test_known_signature), cmocka_unit_test(test_forgeries), cmocka_unit_test(test_id_cert),
 		cmocka_unit_test(test_id_cert_wrong_key), cmocka_unit_test(test_link_cert),
 	};
 
