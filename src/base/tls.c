@@ -128,7 +128,7 @@ static int bio_method_init(void)
 
 /* -- contexts ------------------------------------------------------------ */
 
-/* The certificate is judged by the link handshake, which has its digest (tor-spec 4.2). */
+/* The certificate is judged by the link handshake, which has its digest (tor-spec 4.2); building a chain is lost work. */
 static int accept_any_chain(X509_STORE_CTX *store, void *arg)
 {
 	(void)store;
@@ -155,7 +155,10 @@ static bool set_groups(SSL_CTX *c)
 	return SSL_CTX_set1_groups_list(c, "P-256:X25519");
 }
 
-/* Level 0 lets peers show RSA-1024 certificates; the lists below keep weak ciphers and digests out. */
+/*
+ * Level 0, so that no policy of the system refuses a peer's key (RSA-1024 is met); these lists
+ * are what keeps weak ciphers and digests out.
+ */
 static bool set_algorithms(SSL_CTX *c)
 {
 	SSL_CTX_set_security_level(c, 0);
