@@ -232,7 +232,8 @@ static int fill_context(const struct link *l, struct auth_context *ret, uint8_t 
 	r = link_io_responder_cert(l, tls_cert);
 	if (r < 0)
 		return r;
-	return link_io_export(l, tls_secrets, ret->initiator_ed_id);
+	/* tor-spec 4.4.2 names the Ed25519 identity here; tor 0.4.9 takes what CID is. */
+	return link_io_export(l, tls_secrets, ret->initiator_rsa_sha256);
 }
 
 static int hs_auth_challenge(struct link *l, const struct cell *cell)

@@ -556,9 +556,9 @@ int link_io_responder_cert(const struct link *l, uint8_t out[32])
 	return 0;
 }
 
-int link_io_export(const struct link *l, uint8_t out[32], const uint8_t ed_id[32])
+int link_io_export(const struct link *l, uint8_t out[32], const uint8_t cid[32])
 {
 	if (!l->io)
 		return ERR_STATE;
-	return tls_export(l->io->tls, out, EXPORTER_LEN, exporter_label, ed_id, ED25519_PUB_LEN);
+	return tls_export(l->io->tls, out, EXPORTER_LEN, exporter_label, cid, SHA256_LEN);
 }

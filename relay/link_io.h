@@ -41,8 +41,8 @@ void link_io_free(struct link_io *io);
 /* The digest of the TLS certificate of the responder. ERR_STATE without a socket. */
 int link_io_responder_cert(const struct link *l, uint8_t out[32]);
 
-/* RFC 5705 keying material for AUTHENTICATE, context `ed_id` of the initiator. */
-int link_io_export(const struct link *l, uint8_t out[32], const uint8_t ed_id[32]);
+/* RFC 5705 keying material for AUTHENTICATE; its context is CID, the initiator's RSA identity by SHA-256. */
+int link_io_export(const struct link *l, uint8_t out[32], const uint8_t cid[32]);
 
 /* Ciphertext that waits for the socket, in bytes. */
 size_t link_io_pending(const struct link *l);

@@ -49,7 +49,12 @@ struct auth_context {
 	const uint8_t *initiator_ed_id, *responder_ed_id;
 	const uint8_t *responder_log, *initiator_log;	/* SHA-256 of each direction's bytes */
 	const uint8_t *tls_cert_sha256;			/* the responder's certificate */
-	const uint8_t *tls_secrets;			/* exporter, 32 bytes */
+	/*
+	 * RFC 5705 exporter, label "EXPORTER FOR TOR TLS CLIENT BINDING AUTH0003", 32
+	 * bytes. Its context is initiator_rsa_sha256: so does tor 0.4.9, seen in
+	 * both directions, although tor-spec 4.4.2 says the Ed25519 identity.
+	 */
+	const uint8_t *tls_secrets;
 };
 
 enum { AUTHENTICATE_BODY_LEN = 2 + 2 + 8 + 6 * 32 + 32 + 32 + 24 + 64 };
