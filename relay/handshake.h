@@ -20,6 +20,7 @@ enum {
 	NTOR3_ONION_MIN = 32 + 32 + 32 + 32,	/* id, B, X, mac; the encrypted message between X and mac */
 	NTOR3_REPLY_MIN = 64,
 	NTOR3_MSG_MAX = 400,
+	HANDSHAKE_REPLY_CAP = 128,	/* no server's reply is longer */
 	CIRCUIT_KEYS_LEN = 72,		/* Df Db Kf Kb */
 };
 
@@ -45,7 +46,7 @@ struct circuit_params {
 };
 
 /*
- * Servers. `reply` has room for CELL_BODY_LEN bytes and does not overlap
+ * Servers. `reply` has room for HANDSHAKE_REPLY_CAP bytes and does not overlap
  * `onion`. ERR_AUTH: not for one of our keys. Neither allocates for itself, and
  * each does at most three curve operations. Outputs but `reply` keep their old
  * value on failure.
@@ -64,10 +65,11 @@ int ntor3_server(uint8_t *reply, size_t *ret_reply_len, struct circuit_keys *ret
 		 struct circuit_params *params, const struct handshake_keys *keys,
 		 const uint8_t *onion, size_t len);
 
-/* Clients: state between the two messages; wiped by the finishing call. */
+/* ERR_AUTH when the reply does not go with `x`. */
 int fast_client_finish(struct circuit_keys *ret_keys, const uint8_t x[FAST_ONION_LEN],
 		       const uint8_t reply[FAST_REPLY_LEN]);
 
+/* Clients: state between the two messages; wiped by the finishing call. */
 struct ntor_client {
 	uint8_t rsa_id[20];
 	uint8_t onion_key[32];

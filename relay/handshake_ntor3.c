@@ -236,7 +236,7 @@ static int agree(struct circuit_params *p, uint8_t *ret_msg, size_t cap, size_t 
 
 	if (r < 0)
 		return r;
-	p->congestion_control = p->congestion_control && asked.congestion_control;
+	p->congestion_control = p->congestion_control && p->sendme_inc && asked.congestion_control;
 	if (!p->congestion_control)
 		p->sendme_inc = 0;
 	return ntor3_ext_build_response(ret_msg, cap, ret_msg_len, p);
@@ -246,7 +246,7 @@ int ntor3_server(uint8_t *reply, size_t *ret_reply_len, struct circuit_keys *ret
 		 struct circuit_params *params, const struct handshake_keys *keys,
 		 const uint8_t *onion, size_t len)
 {
-	uint8_t msg[NTOR3_MSG_MAX], answer[NTOR3_MSG_MAX], ks[CIRCUIT_KEYS_LEN];
+	uint8_t msg[NTOR3_MSG_MAX], answer[HANDSHAKE_REPLY_CAP - NTOR3_REPLY_MIN], ks[CIRCUIT_KEYS_LEN];
 	uint8_t y[KEY_LEN], Y[KEY_LEN];
 	struct circuit_params agreed = *params;
 	size_t msg_len, answer_len;
