@@ -481,18 +481,20 @@ static void keep_old(struct config *fresh, struct config *old, enum option_id id
 	old->text[id] = text;
 }
 
-void config_adopt(struct config *fresh, struct config *old,
-		  void (*changed)(void *arg, enum option_id id, bool applied), void *arg)
+void config_compare(const struct config *fresh, const struct config *old,
+		    void (*changed)(void *arg, enum option_id id, bool applied), void *arg)
 {
-	for (size_t i = 0; i < OPTION_COUNT; i++) {
-		enum option_id id = (enum option_id)i;
-
+	for (size_t i = 0; i < OPTION_COUNT; i++)
 		if (strcmp(fresh->text[i], old->text[i]) != 0)
-			changed(arg, id, option_is_live(id));
-		/* Also where the text is the same: a network file may have changed. */
-		if (!option_is_live(id))
-			keep_old(fresh, old, id);
-	}
+			changed(arg, (enum option_id)i, option_is_live((enum option_id)i));
+}
+
+void config_adopt(struct config *fresh, struct config *old)
+{
+	/* Whether the text differs or not: a network file may have changed under the same name. */
+	for (size_t i = 0; i < OPTION_COUNT; i++)
+		if (!option_is_live((enum option_id)i))
+			keep_old(fresh, old, (enum option_id)i);
 }
 
 /* -- "auto" ---------------------------------------------------------------- */

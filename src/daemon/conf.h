@@ -21,7 +21,8 @@ enum {
 	OPT_NONE = 16,
 };
 
-enum { CONFIG_FILE_MAX = 1 << 20, CONFIG_LINE_MAX = 8192, CONFIG_REPEAT_MAX = 256 };
+enum { CONFIG_FILE_MAX = 1 << 20, CONFIG_LINE_MAX = 8192, CONFIG_REPEAT_MAX = 256,
+       CONFIG_AUTHORITIES_MAX = 16 };
 
 enum network { NETWORK_TOR, NETWORK_ANYONE, NETWORK_TEST };
 
@@ -108,13 +109,16 @@ const char *option_key(enum option_id id);
 const char *option_sentence(enum option_id id);
 bool option_is_live(enum option_id id);
 
+/* Tell `changed` each option that differs between the two, and whether a reload applies it. */
+void config_compare(const struct config *fresh, const struct config *old,
+		    void (*changed)(void *arg, enum option_id id, bool applied), void *arg);
+
 /*
- * Compare a newly loaded configuration with the one in force. `changed` is
- * told each option that differs. Options that cannot change while running take their old
- * value in `fresh`, so that it describes what is in force from now on.
+ * Options that cannot change while running take their old value in `fresh`,
+ * so that it describes what is in force from now on. What `old` is left with
+ * is for freeing.
  */
-void config_adopt(struct config *fresh, struct config *old,
-		  void (*changed)(void *arg, enum option_id id, bool applied), void *arg);
+void config_adopt(struct config *fresh, struct config *old);
 
 /* The limits as numbers: "auto" resolved for this machine. */
 unsigned config_workers(const struct config *c);

@@ -297,8 +297,16 @@ static int add_authority(struct authority_list *list, const char *text, char *er
 
 	if (r < 0)
 		return r;
-	if (list_full(list->n, err, cap) < 0)
+	for (size_t i = 0; i < list->n; i++) {
+		if (memcmp(list->v[i].v3ident, a.v3ident, sizeof(a.v3ident)) == 0) {
+			snprintf(err, cap, "has the v3ident of \"%s\" above", list->v[i].name);
+			return ERR_EXISTS;
+		}
+	}
+	if (list->n >= CONFIG_AUTHORITIES_MAX) {
+		snprintf(err, cap, "is given more than %d times", CONFIG_AUTHORITIES_MAX);
 		return ERR_LIMIT;
+	}
 	list->v = mem_resize(list->v, list->n + 1, sizeof(*list->v));
 	list->v[list->n++] = a;
 	return 0;

@@ -7,6 +7,7 @@
 #include <grp.h>
 #include <pwd.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -99,18 +100,51 @@ int process_make_dir(const char *path, uid_t uid, gid_t gid, char *err, size_t e
 	return 0;
 }
 
-int process_lock(int *ret_fd, const char *data_dir, char *err, size_t err_cap)
+int process_make_parent(const char *path, uid_t uid, gid_t gid, char *err, size_t err_cap)
+{
+	const char *slash = strrchr(path, '/');
+	char *parent = mem_strndup(path, slash ? (size_t)(slash - path) : 0);
+	int r = 0;
+
+	if (parent[0] && mkdir(parent, 0755) == 0) {
+		/* The umask may have taken away what others need to get through. */
+		if (chmod(parent, 0755) < 0 || (uid != (uid_t)-1 && chown(parent, uid, gid) < 0))
+			r = dir_fail(parent, strerror(errno), err, err_cap);
+	} else if (parent[0] && errno != EEXIST) {
+		r = dir_fail(parent, strerror(errno), err, err_cap);
+	}
+	free(parent);
+	return r;
+}
+
+static int open_as(const char *path, uid_t uid, gid_t gid)
+{
+	bool other = uid != (uid_t)-1;
+	uid_t own_uid = geteuid();
+	gid_t own_gid = getegid();
+	int fd = -1, saved;
+
+	if (other && (setegid(gid) < 0 || seteuid(uid) < 0))
+		return -1;
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	saved = errno;
+	if (other && (seteuid(own_uid) < 0 || setegid(own_gid) < 0))
+		abort();	/* half of one user and half of another is no state to go on in */
+	errno = saved;
+	return fd;
+}
+
+int process_lock(int *ret_fd, const char *data_dir, uid_t uid, gid_t gid, char *err, size_t err_cap)
 {
 	char *path = mem_printf("%s/lock", data_dir), pid[32] = "";
-	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	int fd = open_as(path, uid, gid);
 	ssize_t n;
 
-	if (fd < 0) {
+	if (fd < 0)
 		snprintf(err, err_cap, "Cannot open %s: %s.", path, strerror(errno));
-		free(path);
-		return ERR_IO;
-	}
 	free(path);
+	if (fd < 0)
+		return ERR_IO;
 	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
 		n = pread(fd, pid, sizeof(pid) - 1, 0);
 		pid[n > 0 ? strspn(pid, "0123456789") : 0] = '\0';
@@ -135,7 +169,8 @@ int process_write_pid(const char *path, char *err, size_t err_cap)
 	int fd = open(temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
 	int r = 0;
 
-	if (fd < 0 || dprintf(fd, "%ld\n", (long)getpid()) < 0 || rename(temp, path) < 0) {
+	if (fd < 0 || fchmod(fd, 0644) < 0 || dprintf(fd, "%ld\n", (long)getpid()) < 0 ||
+	    rename(temp, path) < 0) {
 		snprintf(err, err_cap, "Cannot write the pid file %s: %s.", path, strerror(errno));
 		r = ERR_IO;
 	}
@@ -157,4 +192,17 @@ void process_remove_pid(const char *path)
 	close(fd);
 	if (n > 0 && strtol(text, NULL, 10) == (long)getpid())
 		(void)!unlink(path);
+}
+
+unsigned long long process_memory(void)
+{
+	unsigned long long size = 0, resident = 0;
+	FILE *f = fopen("/proc/self/statm", "re");
+
+	if (!f)
+		return 0;
+	if (fscanf(f, "%20llu %20llu", &size, &resident) != 2)
+		resident = 0;
+	fclose(f);
+	return resident * (unsigned long long)sysconf(_SC_PAGESIZE);
 }

@@ -29,15 +29,22 @@ int process_become_user(const char *name, char *err, size_t err_cap);
  */
 int process_make_dir(const char *path, uid_t uid, gid_t gid, char *err, size_t err_cap);
 
+/* Make the directory that `path` lies in, mode 0755, when it is missing; an existing one is left as it is. */
+int process_make_parent(const char *path, uid_t uid, gid_t gid, char *err, size_t err_cap);
+
 /*
  * Lock `data_dir`/lock for as long as the returned descriptor is open. ERR_BUSY
- * when another daemon has it; the sentence names its pid.
+ * when another daemon has it; the sentence names its pid. `uid` and `gid`, if not
+ * -1, are those the file is opened as: root follows no user's tricks.
  */
-int process_lock(int *ret_fd, const char *data_dir, char *err, size_t err_cap);
+int process_lock(int *ret_fd, const char *data_dir, uid_t uid, gid_t gid, char *err, size_t err_cap);
 
 /* Write our pid to `path`, atomically. And remove it, if it still holds our pid. */
 int process_write_pid(const char *path, char *err, size_t err_cap);
 void process_remove_pid(const char *path);
+
+/* Resident memory of this process, bytes; 0 when /proc does not tell. */
+unsigned long long process_memory(void);
 
 /* -- sd_notify(3), without the library ---------------------------------------- */
 

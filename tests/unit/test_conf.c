@@ -249,15 +249,18 @@ static void test_network(void **state)
 {
 	struct config *c = parse_good(RELAY TEST_NET);
 	struct config_report rep = { 0 };
-	static const char good[] = "# known\n" AUTHORITY AUTHORITY;
-	static const char bad[] = "\n[directory]\n" AUTHORITY "authority = x\n";
+	static const char good[] = "# known\n" AUTHORITY
+		"authority = a2 127.0.0.2:7000 orport=5000 v3ident=1123456789ABCDEF0123456789ABCDEF01234567 "
+		"fingerprint=99ABCDEF0123456789ABCDEF0123456789ABCDEF\n";
+	static const char bad[] = "\n[directory]\n" AUTHORITY "authority = x\n";	/* the second repeats one */
 
 	(void)state;
 	assert_int_equal(config_parse_network(c, &rep, "net", good, strlen(good)), 0);
 	assert_int_equal(c->authority.n, 2);
 	assert_int_equal(config_parse_network(c, &rep, "net", bad, strlen(bad)), ERR_CONFIG);
-	assert_int_equal(rep.count, 2);
+	assert_int_equal(rep.count, 3);
 	assert_non_null(strstr(rep.text, "net:2: only"));
+	assert_non_null(strstr(rep.text, "net:3: \"authority\" has the v3ident of \"a1\""));
 	assert_non_null(strstr(rep.text, "net:4: \"authority\""));
 	config_report_free(&rep);
 	config_free(c);
@@ -286,7 +289,8 @@ static void test_adopt(void **state)
 	struct seen_changes seen = { 0 };
 
 	(void)state;
-	config_adopt(fresh, old, on_changed, &seen);
+	config_compare(fresh, old, on_changed, &seen);
+	config_adopt(fresh, old);
 	assert_int_equal(seen.applied, 3);
 	assert_int_equal(seen.kept, 3);
 	assert_string_equal(fresh->data_dir, "/tmp/x");
@@ -297,7 +301,7 @@ static void test_adopt(void **state)
 	/* Once adopted, the same file again changes only what could not be applied. */
 	seen = (struct seen_changes){ 0 };
 	old = parse_good(RELAY "contact = me\nexit_policy = accept *:80\n" TEST_NET "[node]\ndata_dir = /tmp/x\n");
-	config_adopt(old, fresh, on_changed, &seen);
+	config_compare(old, fresh, on_changed, &seen);
 	assert_int_equal(seen.applied | seen.kept, 0);
 	config_free(old);
 	config_free(fresh);

@@ -47,16 +47,16 @@ static void test_lock(void **state)
 	int fd, second = -1;
 
 	(void)state;
-	assert_int_equal(process_lock(&fd, dir, err, sizeof(err)), 0);
-	assert_int_equal(process_lock(&second, dir, err, sizeof(err)), ERR_BUSY);
+	assert_int_equal(process_lock(&fd, dir, (uid_t)-1, (gid_t)-1, err, sizeof(err)), 0);
+	assert_int_equal(process_lock(&second, dir, (uid_t)-1, (gid_t)-1, err, sizeof(err)), ERR_BUSY);
 	assert_int_equal(second, -1);
 	snprintf(pid, sizeof(pid), "(pid %ld)", (long)getpid());
 	assert_non_null(strstr(err, pid));
 	close(fd);
-	assert_int_equal(process_lock(&fd, dir, err, sizeof(err)), 0);
+	assert_int_equal(process_lock(&fd, dir, (uid_t)-1, (gid_t)-1, err, sizeof(err)), 0);
 	close(fd);
 	assert_int_equal(unlink(in_dir("lock")), 0);
-	assert_int_equal(process_lock(&fd, "/nonexistent", err, sizeof(err)), ERR_IO);
+	assert_int_equal(process_lock(&fd, "/nonexistent", (uid_t)-1, (gid_t)-1, err, sizeof(err)), ERR_IO);
 }
 
 static void test_pid_file(void **state)

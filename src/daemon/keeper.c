@@ -1,0 +1,481 @@
+#include "config.h"
+
+#include "keeper.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <event2/event.h>
+
+#include <nonos/clock.h>
+#include <nonos/crypto.h>
+#include <nonos/encode.h>
+#include <nonos/err.h>
+#include <nonos/log.h>
+#include <nonos/mem.h>
+
+#include "process.h"
+
+enum {
+	EXPIRY_WARN_S = 7 * 86400,
+	EXPIRY_URGENT_S = 2 * 86400,
+	BANDWIDTH_SAVE_MS = 3600 * 1000,
+};
+
+static const int signal_numbers[KEEPER_SIGNALS] = { SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGCHLD };
+
+const char *keeper_state_str(enum keeper_state state)
+{
+	switch (state) {
+	case KEEPER_STARTING:
+		return "starting";
+	case KEEPER_RUNNING:
+		return "running";
+	case KEEPER_DRAINING:
+		return "draining";
+	case KEEPER_STOPPING:
+		return "stopping";
+	}
+	return "?";
+}
+
+void keeper_notify_status(struct keeper *k)
+{
+	struct relay_counters c;
+
+	team_counters(k->team, &c);
+	notify_send("STATUS=%s: %llu links, %llu circuits", keeper_state_str(k->state),
+		    (unsigned long long)c.links, (unsigned long long)c.circuits);
+}
+
+/* -- stopping ------------------------------------------------------------------ */
+
+static void stop_now(struct keeper *k)
+{
+	k->state = KEEPER_STOPPING;
+	event_base_loopbreak(k->base);
+}
+
+static void stop_timer_cb(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	log_notice("Circuits are still open; stopping all the same.");
+	stop_now(arg);
+}
+
+void keeper_stop(struct keeper *k, const char *why)
+{
+	struct timeval wait = { .tv_sec = k->config->shutdown_wait };
+
+	if (k->state >= KEEPER_DRAINING) {
+		log_notice("Asked a second time; stopping at once. reason=\"%s\"", why);
+		stop_now(k);
+		return;
+	}
+	log_notice("Stopping: no new circuits; the open ones have %u seconds. reason=\"%s\"",
+		   k->config->shutdown_wait, why);
+	k->state = KEEPER_DRAINING;
+	notify_send("STOPPING=1");
+	keeper_notify_status(k);
+	/* The sockets are open here, too: without this new links would wait unheard. */
+	listeners_close(&k->listeners);
+	team_drain(k->team);
+	event_add(k->stop_timer, &wait);
+}
+
+static void on_drained(void *arg)
+{
+	struct keeper *k = arg;
+
+	if (k->state != KEEPER_DRAINING)
+		return;
+	log_notice("All circuits are closed.");
+	stop_now(k);
+}
+
+/* -- signals ------------------------------------------------------------------- */
+
+static void reload_by_signal(struct keeper *k)
+{
+	char err[1024];
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	notify_send("RELOADING=1\nMONOTONIC_USEC=%lld", (long long)ts.tv_sec * 1000000 + ts.tv_nsec / 1000);
+	if (keeper_reload(k, false, NULL, err, sizeof(err)) == 0)
+		log_notice("The configuration was read again.");
+	notify_send("READY=1");
+}
+
+static void signal_cb(evutil_socket_t number, short what, void *arg)
+{
+	struct keeper *k = arg;
+
+	(void)what;
+	clock_update();
+	switch (number) {
+	case SIGTERM:
+	case SIGINT:
+		keeper_stop(k, strsignal(number));
+		break;
+	case SIGHUP:
+		reload_by_signal(k);
+		break;
+	case SIGUSR1:
+		status_log_counters(k);
+		break;
+	case SIGCHLD:
+		team_reap(k->team);
+		break;
+	}
+}
+
+/* -- what is due --------------------------------------------------------------- */
+
+static void save_bandwidth(struct keeper *k)
+{
+	int r = bandwidth_save(&k->bandwidth, k->config->data_dir);
+
+	k->bandwidth_saved_ms = clock_now_ms();
+	if (r < 0)
+		log_warn("The bandwidth history cannot be saved in %s. error=\"%s\"", k->config->data_dir,
+			 err_str(r));
+}
+
+static void second_cb(evutil_socket_t fd, short what, void *arg)
+{
+	struct keeper *k = arg;
+	struct relay_counters c;
+
+	(void)fd;
+	(void)what;
+	clock_update();
+	team_tick(k->team);
+	team_counters(k->team, &c);
+	bandwidth_update(&k->bandwidth, clock_wall(), c.read_bytes, c.written_bytes);
+	if (clock_now_ms() - k->bandwidth_saved_ms >= BANDWIDTH_SAVE_MS)
+		save_bandwidth(k);
+	/* One authority's word counts after a while, so this is also a matter of time. */
+	if (k->v4.family == ADDR_NONE)
+		keeper_update_address(k);
+	if (clock_now_ms() >= k->link_renew_ms && k->state == KEEPER_RUNNING)
+		if (keeper_renew_link(k) < 0)
+			k->link_renew_ms = clock_now_ms() + 3600 * 1000;
+	keeper_notify_status(k);
+}
+
+/* Only an operator can renew the signing key when the master key is elsewhere. */
+static void warn_of_expiry(struct keeper *k)
+{
+	int64_t now = clock_wall(), left = keys_signing_expires(k->keys) - now;
+
+	if (left >= EXPIRY_WARN_S || (k->expiry_warned && now - k->expiry_warned < 86400))
+		return;
+	/* Renewed by itself two days before, when the master key is here. */
+	if (!keys_master_is_offline(k->keys) && left >= EXPIRY_URGENT_S / 2)
+		return;
+	k->expiry_warned = now;
+	if (left <= 0)
+		log_error("The signing key has expired: other relays refuse us. Put a new one, signed by the offline master key, into %s/keys.",
+			  k->config->data_dir);
+	else if (left < EXPIRY_URGENT_S)
+		log_error("The signing key expires in %lld hours. Put a new one, signed by the offline master key, into %s/keys.",
+			  (long long)left / 3600, k->config->data_dir);
+	else
+		log_warn("The signing key expires in %lld days. Make a new one with the offline master key and put it into %s/keys.",
+			 (long long)left / 86400, k->config->data_dir);
+}
+
+static void hour_cb(evutil_socket_t fd, short what, void *arg)
+{
+	struct keeper *k = arg;
+	int changed = 0, r;
+
+	(void)fd;
+	(void)what;
+	clock_update();
+	r = keys_maintain(k->keys, clock_wall(), &changed);
+	if (r < 0)
+		log_error("The keys in %s/keys cannot be kept up. error=\"%s\"", k->config->data_dir, err_str(r));
+	if (changed & KEYS_CHANGED_SIGNING)
+		keeper_renew_link(k);
+	if (changed & (KEYS_CHANGED_ONION | KEYS_CHANGED_OLD_ONION))
+		keeper_feed_onion_keys(k);
+	if (changed & (KEYS_CHANGED_SIGNING | KEYS_CHANGED_ONION))
+		keeper_publish(k, "keys changed");
+	warn_of_expiry(k);
+}
+
+static void watchdog_cb(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	(void)arg;
+	notify_send("WATCHDOG=1");
+}
+
+/* -- hooks of the team ----------------------------------------------------------- */
+
+static void on_ready(void *arg)
+{
+	struct keeper *k = arg;
+
+	if (k->state != KEEPER_STARTING)
+		return;
+	k->state = KEEPER_RUNNING;
+	log_notice("The relay accepts links. workers=%u", team_size(k->team));
+	notify_send("READY=1");
+	keeper_notify_status(k);
+	keeper_publish(k, "start");
+}
+
+static void on_clock_skew(struct keeper *k, const struct message_skew *m)
+{
+	if (keeper_knows_authority(k, m->peer_rsa_id))
+		log_limited(LOG_LEVEL_WARN, "An authority's clock differs from ours by %lld seconds; check this machine's.",
+			    (long long)m->skew_s);
+	else
+		log_limited(LOG_LEVEL_INFO, "A peer's clock differs from ours by %lld seconds.", (long long)m->skew_s);
+}
+
+static void on_reached(struct keeper *k)
+{
+	if (k->reached)
+		return;
+	k->reached = true;
+	log_notice("Another relay has connected: the OR port is reachable.");
+}
+
+/* What a worker passes on came from peers; a worker is not believed more than they are. */
+static void on_message(void *arg, unsigned index, struct frame *f)
+{
+	struct keeper *k = arg;
+	struct message_seen seen;
+	struct message_skew skew;
+
+	(void)index;
+	switch (f->row->type) {
+	case MSG_ADDRESS_SEEN:
+		if (message_seen_read(&seen, &f->payload) == 0 && keeper_knows_authority(k, seen.peer_rsa_id))
+			keeper_address_seen(k, &seen.ours, seen.peer_rsa_id);
+		break;
+	case MSG_CLOCK_SKEW:
+		if (message_skew_read(&skew, &f->payload) == 0)
+			on_clock_skew(k, &skew);
+		break;
+	case MSG_REACHED:
+		on_reached(k);
+		break;
+	}
+}
+
+/* -- starting ------------------------------------------------------------------- */
+
+static int fail(const char *err)
+{
+	log_error("%s", err);
+	return ERR_STATE;
+}
+
+static void make_events(struct keeper *k)
+{
+	static const struct timeval second = { .tv_sec = 1 }, hour = { .tv_sec = 3600 };
+	unsigned ms = notify_watchdog_ms();
+	struct timeval watchdog = { .tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000 };
+
+	for (size_t i = 0; i < KEEPER_SIGNALS; i++) {
+		k->signals[i] = evsignal_new(k->base, signal_numbers[i], signal_cb, k);
+		if (!k->signals[i] || event_add(k->signals[i], NULL) < 0)
+			mem_fail();
+	}
+	k->second = event_new(k->base, -1, EV_PERSIST, second_cb, k);
+	k->hour = event_new(k->base, -1, EV_PERSIST, hour_cb, k);
+	k->watchdog = event_new(k->base, -1, EV_PERSIST, watchdog_cb, k);
+	k->stop_timer = event_new(k->base, -1, 0, stop_timer_cb, k);
+	if (!k->second || !k->hour || !k->watchdog || !k->stop_timer)
+		mem_fail();
+	event_add(k->second, &second);
+	event_add(k->hour, &hour);
+	if (ms)
+		event_add(k->watchdog, &watchdog);
+}
+
+/* What only root may do: ports below 1024, directories elsewhere; then root is given up. */
+static int open_ground(struct keeper *k)
+{
+	const struct config *c = k->config;
+	char err[PROCESS_ERR_CAP];
+	uid_t uid = (uid_t)-1;
+	gid_t gid = (gid_t)-1;
+	unsigned n = k->one_process ? 1 : config_workers(c);
+
+	if (c->user && geteuid() == 0 && process_find_user(&uid, &gid, c->user, err, sizeof(err)) < 0)
+		return fail(err);
+	process_raise_files();
+	/* The lock comes first: it names the other daemon, a port that is taken does not. */
+	if (process_make_dir(c->data_dir, uid, gid, err, sizeof(err)) < 0 ||
+	    process_lock(&k->lock_fd, c->data_dir, uid, gid, err, sizeof(err)) < 0 ||
+	    listeners_open(&k->listeners, c->or_listen.v, c->or_listen.n, n, err, sizeof(err)) < 0 ||
+	    process_make_parent(c->control_socket, uid, gid, err, sizeof(err)) < 0)
+		return fail(err);
+	if (c->user && geteuid() == 0 && process_become_user(c->user, err, sizeof(err)) < 0)
+		return fail(err);
+	process_protect_memory();
+	if (c->pid_file && process_write_pid(c->pid_file, err, sizeof(err)) < 0)
+		return fail(err);
+	return 0;
+}
+
+static int open_keys(struct keeper *k)
+{
+	char err[PROCESS_ERR_CAP], rsa[41], ed[BASE64_CAP(32)];
+
+	if (keys_open(&k->keys, k->config->data_dir, clock_wall(), err, sizeof(err)) < 0)
+		return fail(err);
+	hex_encode_upper(rsa, keys_rsa_id(k->keys), 20);
+	base64_encode(ed, keys_ed_id(k->keys), 32, false);
+	log_notice("This relay's identity. nickname=%s fingerprint=%s ed25519=%s", k->config->nickname, rsa, ed);
+	if (keys_write_fingerprints(k->keys, k->config->nickname) < 0)
+		log_warn("The fingerprint files in %s cannot be written.", k->config->data_dir);
+	hour_cb(-1, 0, k);
+	if (keeper_renew_link(k) < 0)
+		return fail("Link certificates cannot be made: is the signing key still valid?");
+	return 0;
+}
+
+static int open_control(struct keeper *k)
+{
+	static const struct ctl_command rows[] = {
+#define COMMAND(method, name, flags, sentence) { method, flags, cmd_##name },
+#include <nonos/commands.def>
+#undef COMMAND
+	};
+	const struct config *c = k->config;
+	char err[PROCESS_ERR_CAP];
+
+	k->commands = (struct ctl_commands){ rows, sizeof(rows) / sizeof(rows[0]), k };
+	if (ctl_server_new(&k->control, k->base, c->control_socket, (mode_t)c->control_socket_mode, &k->commands,
+			   err, sizeof(err)) < 0)
+		return fail(err);
+	return 0;
+}
+
+static void open_bandwidth(struct keeper *k)
+{
+	int r;
+
+	bandwidth_init(&k->bandwidth, clock_wall());
+	k->bandwidth_saved_ms = clock_now_ms();
+	r = bandwidth_load(&k->bandwidth, k->config->data_dir, clock_wall());
+	if (r < 0 && r != ERR_NOT_FOUND)
+		log_warn("The bandwidth history in %s is not used and begins anew. error=\"%s\"",
+			 k->config->data_dir, err_str(r));
+}
+
+/* The workers are started before any key is read, so that none is ever in their image. */
+static int keeper_start(struct keeper *k)
+{
+	struct team_hooks hooks = {
+		.greet = keeper_greet, .ready = on_ready, .message = on_message, .drained = on_drained, .arg = k,
+	};
+	char err[PROCESS_ERR_CAP];
+
+	if (open_ground(k) < 0)
+		return ERR_STATE;
+	k->base = event_base_new();
+	if (!k->base)
+		return fail("libevent cannot start.");
+	k->team = team_new(k->base, config_workers(k->config), k->one_process, &hooks);
+	make_events(k);
+	if (team_start(k->team) < 0)
+		return ERR_SYSTEM;
+	if (crypto_init() < 0)
+		return fail("libcrypto or libsodium cannot start.");
+	open_bandwidth(k);
+	keeper_update_address(k);
+	if (open_keys(k) < 0)
+		return ERR_STATE;
+	if (keeper_directory_start(k, err, sizeof(err)) < 0)
+		return fail(err);
+	if (open_control(k) < 0)
+		return ERR_STATE;
+	team_greet(k->team);
+	return 0;
+}
+
+static void keeper_end(struct keeper *k)
+{
+	struct event *const events[] = { k->second, k->hour, k->watchdog, k->stop_timer };
+
+	ctl_server_free(k->control);
+	directory_free(k->directory);
+	team_free(k->team);
+	if (k->keys) {
+		save_bandwidth(k);
+		keys_free(k->keys);
+	}
+	secret_free(k->link);
+	for (size_t i = 0; i < KEEPER_SIGNALS; i++)
+		if (k->signals[i])
+			event_free(k->signals[i]);
+	for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++)
+		if (events[i])
+			event_free(events[i]);
+	if (k->base)
+		event_base_free(k->base);
+	listeners_close(&k->listeners);
+	for (size_t i = 0; i < DIR_DOC_KINDS; i++)
+		if (k->documents[i] >= 0)
+			close(k->documents[i]);
+	if (k->config->pid_file)
+		process_remove_pid(k->config->pid_file);
+	if (k->lock_fd >= 0)
+		close(k->lock_fd);
+	config_free(k->config);
+}
+
+static int load_config(struct keeper *k)
+{
+	struct config_report rep = { 0 };
+
+	if (config_load(&k->config, &rep, k->config_path) == 0)
+		return 0;
+	fputs(rep.text, stderr);
+	log_error("The configuration has %u mistakes; nothing was started.", rep.count);
+	config_report_free(&rep);
+	return ERR_CONFIG;
+}
+
+int keeper_main(const struct keeper_options *o)
+{
+	struct keeper k = { .config_path = o->config_path, .one_process = o->one_process, .lock_fd = -1,
+			    .addr_source = "none" };
+	int r;
+
+	log_set_ident("nonosd");
+	memset(k.documents, 0xff, sizeof(k.documents));
+	umask(0077);
+	signal(SIGPIPE, SIG_IGN);
+	notify_init();
+	if (load_config(&k) < 0)
+		return 1;
+	log_set_level(k.config->log_level);
+	log_set_redact(k.config->log_redact);
+	log_set_target(k.config->log_target);
+	clock_update();
+	k.started_ms = clock_now_ms();
+	log_notice("nonosd %s starts.", PACKAGE_VERSION);
+	r = keeper_start(&k);
+	if (r == 0) {
+		event_base_dispatch(k.base);
+		log_notice("nonosd stops.");
+	}
+	keeper_end(&k);
+	return r == 0 ? 0 : 1;
+}

@@ -1,0 +1,147 @@
+/*
+ * The keeper: configuration, keys, directory, control socket and the team of
+ * workers. It is the process that nonosd starts as; keeper_main() is its
+ * whole life. What the files of the keeper share is below; each part has its
+ * own file: keeper.c (life, signals), keeper_feed.c (what workers are sent),
+ * keeper_dir.c (directory, descriptor, address), keeper_reload.c.
+ */
+#ifndef DAEMON_KEEPER_H
+#define DAEMON_KEEPER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <jansson.h>
+
+#include <nonos/control.h>
+#include <nonos/directory.h>
+#include <nonos/keys.h>
+#include <nonos/relay.h>
+#include <nonos/secret.h>
+
+#include "bandwidth.h"
+#include "conf.h"
+#include "listen.h"
+#include "own_addr.h"
+#include "team.h"
+
+struct event;
+struct event_base;
+
+enum keeper_state {
+	KEEPER_STARTING,	/* the workers do not all listen yet */
+	KEEPER_RUNNING,
+	KEEPER_DRAINING,	/* circuits may end by themselves */
+	KEEPER_STOPPING,
+};
+
+enum { KEEPER_SIGNALS = 5 };
+
+struct keeper {
+	struct event_base *base;
+	struct config *config;
+	const char *config_path;	/* borrowed from the command line */
+	bool one_process;
+	enum keeper_state state;
+	uint64_t started_ms;
+	int lock_fd;
+	struct event *signals[KEEPER_SIGNALS];
+	struct event *second, *hour, *watchdog, *stop_timer;
+	struct listeners listeners;
+	struct team *team;
+	struct ctl_server *control;
+	struct ctl_commands commands;
+
+	struct relay_keys *keys;
+	struct secret *link;		/* struct link_keys in force */
+	uint64_t link_renew_ms;
+	int64_t expiry_warned;		/* wall seconds */
+
+	struct directory *directory;
+	struct net_params params;
+	bool have_params;
+	int documents[DIR_DOC_KINDS];	/* memfds by kind, -1: none; for workers that start later */
+
+	struct own_addr own_addr;
+	struct addr v4, v6;		/* advertised, with port; ADDR_NONE: not known */
+	const char *addr_source;	/* "configured", "listener", "found out", "none" */
+	bool reached;			/* an authenticated peer has connected */
+	struct bandwidth bandwidth;
+	uint64_t bandwidth_saved_ms;
+};
+
+struct keeper_options {
+	const char *config_path;
+	bool one_process;
+};
+
+/* Run until stopped; returns the exit status. */
+int keeper_main(const struct keeper_options *o);
+
+const char *keeper_state_str(enum keeper_state state);
+
+/* Begin to stop: drain, then exit. Called again, exit at once. */
+void keeper_stop(struct keeper *k, const char *why);
+
+/* Tell systemd in a line how things are. */
+void keeper_notify_status(struct keeper *k);
+
+/* -- keeper_feed.c: what workers are sent ----------------------------------- */
+
+/* Send one new worker all it needs; nothing before there are keys. */
+void keeper_greet(void *arg, unsigned index);
+
+/* Send all workers their part of a change. */
+void keeper_feed_log(struct keeper *k);
+void keeper_feed_config(struct keeper *k);
+void keeper_feed_onion_keys(struct keeper *k);
+void keeper_feed_params(struct keeper *k);
+void keeper_feed_document(struct keeper *k, enum dir_doc kind);
+
+/* Make new link credentials and send them. */
+int keeper_renew_link(struct keeper *k);
+
+/* One worker's share of the limits, which are per daemon. */
+void keeper_share_limits(struct relay_limits *ret, const struct config *c, unsigned n_workers);
+
+/* -- keeper_dir.c: what the network is told, and tells ------------------------ */
+
+int keeper_directory_start(struct keeper *k, char *err, size_t err_cap);
+
+/* Upload the descriptor soon, if there is all it needs. */
+void keeper_publish(struct keeper *k, const char *reason);
+
+/* What a descriptor still lacks, for status; NULL: nothing. */
+const char *keeper_waits_for(const struct keeper *k);
+
+/* Look again at which addresses to advertise; on a change workers and network are told. */
+void keeper_update_address(struct keeper *k);
+void keeper_address_seen(struct keeper *k, const struct addr *ours, const uint8_t source[20]);
+
+/* True when the fingerprint is a configured authority's. */
+bool keeper_knows_authority(const struct keeper *k, const uint8_t rsa_id[20]);
+
+/* -- keeper_reload.c --------------------------------------------------------- */
+
+/*
+ * Read the configuration again and apply what can be. *ret_report (if not
+ * NULL) tells each option that differs and whether it was applied. With
+ * `dry_run` nothing changes. ERR_CONFIG leaves all as it was.
+ */
+int keeper_reload(struct keeper *k, bool dry_run, json_t **ret_report, char *err, size_t err_cap);
+
+/* -- status.c, cmd_*.c -------------------------------------------------------- */
+
+json_t *status_make(struct keeper *k);
+json_t *status_counters(struct keeper *k);
+
+/* Write the counters to the log. */
+void status_log_counters(struct keeper *k);
+
+#define COMMAND(method, name, flags, sentence) \
+	int cmd_##name(void *arg, bool dry_run, json_t **ret_result, struct ctl_error *err);
+#include <nonos/commands.def>
+#undef COMMAND
+
+#endif

@@ -1,0 +1,109 @@
+/* Reading the configuration again while everything runs. */
+#include "config.h"
+
+#include "keeper.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include <nonos/err.h>
+#include <nonos/log.h>
+
+struct reload {
+	json_t *changes;		/* array, or NULL */
+	bool dry_run;
+	bool log, descriptor, any;	/* what the applied changes touch */
+};
+
+/* Which of the applied options a peer can read in the descriptor. */
+static bool is_in_descriptor(enum option_id id)
+{
+	static const enum option_id ids[] = {
+		OPTION_nickname, OPTION_address, OPTION_exit_policy, OPTION_contact, OPTION_family,
+		OPTION_allow_private_addresses, OPTION_bandwidth_rate, OPTION_bandwidth_burst, OPTION_publish,
+	};
+
+	for (size_t i = 0; i < sizeof(ids) / sizeof(ids[0]); i++)
+		if (ids[i] == id)
+			return true;
+	return false;
+}
+
+static void on_changed(void *arg, enum option_id id, bool applied)
+{
+	struct reload *r = arg;
+
+	if (r->changes)
+		json_array_append_new(r->changes, json_pack("{s:s, s:s, s:b}", "section", option_section(id),
+							     "option", option_key(id), "applied", applied));
+	if (r->dry_run)
+		return;
+	if (!applied) {
+		log_warn("An option changed that takes effect at the next start only. section=%s option=%s",
+			 option_section(id), option_key(id));
+		return;
+	}
+	log_notice("An option changed. section=%s option=%s", option_section(id), option_key(id));
+	r->any = true;
+	r->log = r->log || id == OPTION_log_level || id == OPTION_log_target || id == OPTION_log_redact;
+	r->descriptor = r->descriptor || is_in_descriptor(id);
+}
+
+static void apply(struct keeper *k, const struct reload *r)
+{
+	const struct config *c = k->config;
+
+	if (r->log) {
+		log_set_level(c->log_level);
+		log_set_redact(c->log_redact);
+		log_set_target(c->log_target);
+		keeper_feed_log(k);
+	}
+	if (!r->any)
+		return;
+	keeper_update_address(k);
+	keeper_feed_config(k);
+	if (r->descriptor)
+		keeper_publish(k, "configuration changed");
+}
+
+static void log_lines(const char *text)
+{
+	while (*text) {
+		size_t len = strcspn(text, "\n");
+
+		log_error("%.*s", (int)len, text);
+		text += len + (text[len] == '\n');
+	}
+}
+
+int keeper_reload(struct keeper *k, bool dry_run, json_t **ret_report, char *err, size_t err_cap)
+{
+	struct reload r = { .changes = ret_report ? json_array() : NULL, .dry_run = dry_run };
+	struct config_report rep = { 0 };
+	struct config *fresh;
+	int result = config_load(&fresh, &rep, k->config_path);
+
+	if (result < 0) {
+		if (!dry_run) {
+			log_error("The configuration has %u mistakes; what was in force stays.", rep.count);
+			log_lines(rep.text);
+		}
+		snprintf(err, err_cap, "%s", rep.text);
+		config_report_free(&rep);
+		json_decref(r.changes);
+		return result;
+	}
+	config_compare(fresh, k->config, on_changed, &r);
+	if (dry_run) {
+		config_free(fresh);
+	} else {
+		config_adopt(fresh, k->config);
+		config_free(k->config);
+		k->config = fresh;
+		apply(k, &r);
+	}
+	if (ret_report)
+		*ret_report = r.changes;
+	return 0;
+}

@@ -1,0 +1,270 @@
+/* The keeper's state as JSON: what nonosctl and scripts see. */
+#include "config.h"
+
+#include "keeper.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <nonos/clock.h>
+#include <nonos/encode.h>
+#include <nonos/log.h>
+#include <nonos/mem.h>
+
+#include "counters.h"
+#include "process.h"
+
+static void put(json_t *o, const char *name, json_t *value)
+{
+	if (!value || json_object_set_new(o, name, value) < 0)
+		mem_fail();
+}
+
+static void put_text(json_t *o, const char *name, const char *text)
+{
+	put(o, name, text ? json_string(text) : json_null());
+}
+
+static void put_number(json_t *o, const char *name, uint64_t v)
+{
+	put(o, name, json_integer((json_int_t)(v > INT64_MAX ? INT64_MAX : v)));
+}
+
+/* Wall seconds; null for never. */
+static void put_time(json_t *o, const char *name, int64_t wall_s)
+{
+	put(o, name, wall_s ? json_integer(wall_s) : json_null());
+}
+
+static void put_addr(json_t *o, const char *name, const struct addr *a)
+{
+	char text[ADDR_TEXT_CAP];
+
+	put_text(o, name, a->family == ADDR_NONE ? NULL : addr_format(text, a));
+}
+
+/* "Fast Guard Running" as a list. */
+static json_t *flags_json(uint32_t flags)
+{
+	char text[256], *rest, *word;
+	json_t *list = json_array();
+
+	relay_flags_str(text, sizeof(text), flags);
+	rest = text;
+	while ((word = strsep(&rest, " ")))
+		if (*word)
+			json_array_append_new(list, json_string(word));
+	return list;
+}
+
+static json_t *workers_json(const struct keeper *k)
+{
+	json_t *list = json_array();
+
+	for (unsigned i = 0; i < team_size(k->team); i++) {
+		struct member_status m;
+		json_t *o = json_object();
+
+		team_status(k->team, i, &m);
+		put_number(o, "index", m.index);
+		put(o, "pid", m.pid ? json_integer(m.pid) : json_null());
+		put_text(o, "state", member_state_str(m.state));
+		put_number(o, "restarts", m.restarts);
+		put_number(o, "links", m.counters->links);
+		put_number(o, "circuits", m.counters->circuits);
+		put_number(o, "streams", m.counters->streams);
+		put_number(o, "memory_bytes", m.counters->memory_bytes);
+		json_array_append_new(list, o);
+	}
+	return list;
+}
+
+/* Only printable ASCII gets into JSON from an authority's message. */
+static void put_message(json_t *o, const char *name, const char *text)
+{
+	char clean[sizeof(((struct authority_status *)0)->message)];
+	size_t n = 0;
+
+	for (; n + 1 < sizeof(clean) && text[n]; n++)
+		clean[n] = text[n] >= 0x20 && text[n] < 0x7f ? text[n] : '?';
+	clean[n] = '\0';
+	put_text(o, name, clean);
+}
+
+static json_t *authority_json(const struct authority_status *s)
+{
+	json_t *o = json_object();
+	char v3ident[41];
+
+	hex_encode_upper(v3ident, s->authority->v3ident, 20);
+	put_text(o, "name", s->authority->name);
+	put_text(o, "v3ident", v3ident);
+	put_addr(o, "address", &s->authority->dir);
+	put_time(o, "last_upload", s->last_upload);
+	put(o, "http_status", json_integer(s->http_status));
+	put_message(o, "message", s->message);
+	put(o, "not_new", json_boolean(s->not_new));
+	put_time(o, "last_fetch", s->last_fetch);
+	put(o, "fetch_status", json_integer(s->fetch_status));
+	put(o, "certificate", json_boolean(s->cert_known));
+	put_time(o, "consensus_valid_after", s->consensus_valid_after);
+	put(o, "in_consensus", json_boolean(s->in_consensus));
+	put(o, "flags", flags_json(s->in_consensus ? s->flags : 0));
+	put_number(o, "weight", s->in_consensus ? s->weight : 0);
+	return o;
+}
+
+static json_t *directory_json(const struct keeper *k)
+{
+	size_t n = k->config->authority.n;
+	struct authority_status *rows = mem_new_array(n, sizeof(*rows));
+	json_t *list = json_array();
+
+	if (k->directory)
+		n = directory_status(k->directory, rows, n);
+	else
+		n = 0;
+	for (size_t i = 0; i < n && i < k->config->authority.n; i++)
+		json_array_append_new(list, authority_json(&rows[i]));
+	free(rows);
+	return list;
+}
+
+static json_t *consensus_json(const struct keeper *k)
+{
+	struct consensus_status s = { 0 };
+	json_t *o = json_object();
+
+	if (k->directory)
+		directory_consensus(k->directory, &s);
+	put_time(o, "valid_after", s.valid_after);
+	put_time(o, "fresh_until", s.fresh_until);
+	put_time(o, "valid_until", s.valid_until);
+	put(o, "listed", json_boolean(s.listed));
+	put(o, "flags", flags_json(s.listed ? s.flags : 0));
+	put_number(o, "weight", s.listed ? s.weight : 0);
+	put_number(o, "relays", s.n_relays);
+	put_number(o, "microdescriptors", s.n_microdescs);
+	put_number(o, "microdescriptors_missing", s.n_microdescs_missing);
+	return o;
+}
+
+static json_t *keys_json(const struct keeper *k)
+{
+	json_t *o = json_object();
+
+	put_time(o, "signing_expires", keys_signing_expires(k->keys));
+	put_time(o, "onion_rotates", keys_onion_rotates(k->keys));
+	put(o, "master_offline", json_boolean(keys_master_is_offline(k->keys)));
+	return o;
+}
+
+static json_t *addresses_json(const struct keeper *k)
+{
+	json_t *o = json_object();
+
+	put_addr(o, "ipv4", &k->v4);
+	put_addr(o, "ipv6", &k->v6);
+	put_text(o, "source", k->addr_source);
+	return o;
+}
+
+static json_t *bandwidth_json(const struct keeper *k)
+{
+	json_t *o = json_object();
+
+	put_number(o, "rate", k->config->bandwidth_rate);
+	put_number(o, "burst", config_burst(k->config));
+	put_number(o, "observed", bandwidth_observed(&k->bandwidth));
+	return o;
+}
+
+json_t *status_counters(struct keeper *k)
+{
+	struct relay_counters c;
+	json_t *o = json_object();
+
+	team_counters(k->team, &c);
+#define PUT(name) put_number(o, #name, c.name);
+	COUNTER_TOTALS(PUT)
+	COUNTER_GAUGES(PUT)
+#undef PUT
+	return o;
+}
+
+static void put_identity(json_t *o, const struct keeper *k)
+{
+	char rsa[41], ed[BASE64_CAP(32)];
+
+	hex_encode_upper(rsa, keys_rsa_id(k->keys), 20);
+	base64_encode(ed, keys_ed_id(k->keys), 32, false);
+	put_text(o, "nickname", k->config->nickname);
+	put_text(o, "fingerprint", rsa);
+	put_text(o, "ed25519", ed);
+}
+
+/* The values an operator looks at first, at the top level. */
+static void put_headline(json_t *o, const json_t *counters)
+{
+	static const char *const names[] = {
+		"links", "circuits", "streams", "read_bytes", "written_bytes", "queued_bytes",
+	};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		json_object_set(o, names[i], json_object_get(counters, names[i]));
+}
+
+/* What max_memory bounds: all processes, the keeper among them. */
+static uint64_t memory_of_all(const struct keeper *k, const json_t *counters)
+{
+	uint64_t workers = (uint64_t)json_integer_value(json_object_get(counters, "memory_bytes"));
+
+	return k->one_process ? process_memory() : workers + process_memory();
+}
+
+json_t *status_make(struct keeper *k)
+{
+	json_t *o = json_object(), *counters = status_counters(k);
+	const char *waits = keeper_waits_for(k);
+
+	put_text(o, "version", PACKAGE_VERSION);
+	put_identity(o, k);
+	put_text(o, "state", keeper_state_str(k->state));
+	put_text(o, "waiting_for", k->state >= KEEPER_DRAINING ? NULL : waits);
+	put_number(o, "uptime_s", (clock_now_ms() - k->started_ms) / 1000);
+	put_number(o, "pid", (uint64_t)getpid());
+	put(o, "one_process", json_boolean(k->one_process));
+	put(o, "workers", workers_json(k));
+	put_headline(o, counters);
+	put_number(o, "memory_bytes", memory_of_all(k, counters));
+	put_number(o, "max_memory", config_max_memory(k->config));
+	put(o, "addresses", addresses_json(k));
+	put(o, "reached", json_boolean(k->reached));
+	put(o, "bandwidth", bandwidth_json(k));
+	put(o, "keys", keys_json(k));
+	put(o, "directory", directory_json(k));
+	put(o, "consensus", consensus_json(k));
+	put(o, "counters", counters);
+	return o;
+}
+
+/* Two lines, so that none is cut. */
+void status_log_counters(struct keeper *k)
+{
+	struct relay_counters c;
+	char text[2048], *half;
+	size_t len = 0;
+
+	team_counters(k->team, &c);
+#define ADD(name) \
+	len += (size_t)snprintf(text + len, sizeof(text) - len, " " #name "=%llu", (unsigned long long)c.name);
+	COUNTER_TOTALS(ADD)
+	COUNTER_GAUGES(ADD)
+#undef ADD
+	half = strchr(text + len / 2, ' ');
+	*half = '\0';
+	log_notice("Counters since the start.%s", text);
+	log_notice("Counters since the start. %s", half + 1);
+}
