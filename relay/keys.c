@@ -205,6 +205,9 @@ static int maintain_onion(struct relay_keys *k, int64_t now, int *changed)
 {
 	int r = 0;
 
+	/* A clock that was ahead and has been set right must not put off the rotation. */
+	if (k->onion_since > now)
+		k->onion_since = now;
 	if (now >= keys_onion_rotates(k)) {
 		r = keys_rotate_onion(k, now);
 		if (r == 0)

@@ -29,7 +29,7 @@ const char relay_proto_line_nocache[] =
 enum {
 	CONTACT_MAX = 1024,
 	POLICY_MAX = 12000,
-	BANDWIDTH_MAX = INT32_MAX,	/* what tor reads */
+	BANDWIDTH_MAX = INT32_MAX,	/* bytes/s: fits a reader's 32 bits, with or without sign */
 };
 
 /* The end of the year 9999, the last that can be written. */

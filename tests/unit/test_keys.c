@@ -386,6 +386,9 @@ static void test_onion_schedule(void **state)
 
 	assert_int_equal(keys_rotate_onion(k, NOW + 36 * DAY), 0);
 	assert_int_equal(keys_onion_rotates(k), NOW + 64 * DAY);
+	/* The clock turns out to have been wrong. */
+	assert_int_equal(keys_maintain(k, NOW + 2 * DAY, &changed), 0);
+	assert_int_equal(keys_onion_rotates(k), NOW + 30 * DAY);
 	keys_free(k);
 }
 

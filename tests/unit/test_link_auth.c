@@ -248,7 +248,7 @@ static void test_every_byte_counts(void **state)
 	}
 }
 
-/* A link of tor 0.4.9.11: its CERTS cell and TLS certificate as captured. */
+/* What tor 0.4.9.11 sent on links, as captured. */
 static size_t read_vector(uint8_t *out, size_t cap, const char *name)
 {
 	char *path = mem_printf("%s/tor-0.4.9.11/%s", getenv("TEST_VECTORS"), name);
@@ -351,6 +351,34 @@ static void test_authenticate_extra(void **state)
 	assert_int_equal(authenticate_check(body, len + 10, &a, ours.auth), ERR_AUTH);
 }
 
+/* A relay of tor 0.4.9.11 authenticating itself to us. */
+static void test_authenticate_from_tor(void **state)
+{
+	uint8_t certs[BODY_CAP], body[BODY_CAP], ours_then[6][32];
+	struct auth_context a;
+	struct peer_identity id;
+	size_t len;
+
+	(void)state;
+	if (!getenv("TEST_VECTORS"))
+		skip();
+	len = read_vector(certs, sizeof(certs), "initiator-certs-cell.bin");
+	assert_int_equal(certs_check_initiator(&id, certs, len, 1795325990), 0);
+	assert_int_equal(read_vector((uint8_t *)ours_then, sizeof(ours_then), "authenticate-context.bin"),
+			 sizeof(ours_then));
+	a = (struct auth_context){
+		.initiator_rsa_sha256 = id.rsa_id_sha256, .responder_rsa_sha256 = ours_then[0],
+		.initiator_ed_id = id.ed_id, .responder_ed_id = ours_then[1],
+		.responder_log = ours_then[2], .initiator_log = ours_then[3],
+		.tls_cert_sha256 = ours_then[4], .tls_secrets = ours_then[5],
+	};
+	len = read_vector(body, sizeof(body), "authenticate-cell.bin");
+	assert_int_equal(len, AUTHENTICATE_BODY_LEN);
+	assert_int_equal(authenticate_check(body, len, &a, id.auth_public), 0);
+	ours_then[5][0] ^= 1;
+	assert_int_equal(authenticate_check(body, len, &a, id.auth_public), ERR_AUTH);
+}
+
 static void test_challenge(void **state)
 {
 	uint8_t one[64], two[64];
@@ -386,7 +414,8 @@ int main(void)
 		cmocka_unit_test(test_wrong_pieces), cmocka_unit_test(test_times),
 		cmocka_unit_test(test_lengths), cmocka_unit_test(test_every_byte_counts),
 		cmocka_unit_test(test_from_tor), cmocka_unit_test(test_authenticate),
-		cmocka_unit_test(test_authenticate_extra), cmocka_unit_test(test_challenge),
+		cmocka_unit_test(test_authenticate_extra), cmocka_unit_test(test_authenticate_from_tor),
+		cmocka_unit_test(test_challenge),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
