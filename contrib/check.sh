@@ -1,0 +1,144 @@
+#!/bin/sh
+# Everything that is tested before a change lands, from a fresh Debian 12 on:
+#
+#   contrib/check.sh            all of it
+#   contrib/check.sh STEP...    some of: build clang sanitize net hostile dist
+#
+# Installs Debian packages that are missing (as root), builds out of tree in
+# build/, and prints one line a step. Logs are in build/check/. The last line
+# is "N passed, N failed": unit test programs, fuzz seed replays and network
+# tests; a step that fails otherwise counts as one. Exit status 1 when any failed.
+set -u
+ROOT=$(cd "$(dirname "$0")/.." && pwd)
+. "$ROOT/contrib/packages.sh"
+PYTHON=/usr/bin/python3
+LOGS=$ROOT/build/check
+PASSED=0
+FAILED=0
+export PYTHONDONTWRITEBYTECODE=1
+
+# count PASSED FAILED [SKIPPED]: add to the sums.
+count() {
+	PASSED=$((PASSED + $1))
+	FAILED=$((FAILED + $2))
+	say "  $1 passed, $2 failed${3:+, $3 skipped}"
+}
+
+# attempt NAME COMMAND...: run with a log; on failure show its end and count it.
+attempt() {
+	name=$1
+	shift
+	start=$(date +%s)
+	say "$name"
+	if "$@" >"$LOGS/$name.log" 2>&1; then
+		say "  done in $(($(date +%s) - start)) s"
+		return 0
+	fi
+	tail -n 40 "$LOGS/$name.log"
+	say "  FAILED; see $LOGS/$name.log"
+	return 1
+}
+
+# build NAME CONFIGURE-ARGUMENTS...
+build() {
+	attempt "build-$1" build_tree "$@" && return 0
+	count 0 1
+	return 1
+}
+
+# warnings NAME: none may be in the log of that build.
+warnings() {
+	if grep -n 'warning:' "$ROOT/build/$1/make.out"; then
+		count 0 1
+	fi
+}
+
+# One number of automake's summary.
+sum_of() {
+	awk -v word="# $1:" 'index($0, word) == 1 { n += $3 } END { print n + 0 }' "$2"
+}
+
+unit_tests() {
+	attempt "unit-$1" make -C "$ROOT/build/$1" -j"$(nproc)" check
+	log=$LOGS/unit-$1.log
+	good=$(sum_of PASS "$log")
+	bad=$(($(sum_of FAIL "$log") + $(sum_of ERROR "$log")))
+	[ "$good" -gt 0 ] || [ "$bad" -gt 0 ] || bad=1
+	[ "$bad" = 0 ] || grep -E '^(FAIL|ERROR):' "$log"
+	count "$good" "$bad" "$(sum_of SKIP "$log")"
+}
+
+# net_tests NAME SECONDS SETTINGS PYTEST-ARGUMENTS...: with the programs of build/NAME;
+# SETTINGS are environment variables, see tests/net/conftest.py.
+net_tests() {
+	name=$1 limit=$2 settings=$3 xml=$LOGS/net-$1.xml ended=0
+	shift 3
+	rm -f "$xml"
+	# shellcheck disable=SC2086
+	attempt "net-$name" env TORNET_QUIET=1 NONOS_BUILD="$ROOT/build/$name" $settings \
+		timeout --kill-after=60 --signal=INT "$limit" \
+		$PYTHON -m pytest -p no:cacheprovider -q --tb=short --junitxml="$xml" \
+		"$@" "$ROOT/tests/net" || ended=1
+	# shellcheck disable=SC2046
+	count $($PYTHON - "$xml" "$ended" <<-'END'
+		import sys
+		import xml.etree.ElementTree as tree
+		ended = int(sys.argv[2])
+		try:
+		    suite = tree.parse(sys.argv[1]).getroot().find("testsuite").attrib
+		    bad = int(suite["failures"]) + int(suite["errors"])
+		    skipped = int(suite["skipped"])
+		    print(int(suite["tests"]) - bad - skipped, max(bad, ended), skipped)
+		except (OSError, AttributeError, tree.ParseError):
+		    print(0, 1)
+		END
+	)
+}
+
+step_build() {
+	build release --enable-werror && { warnings release; unit_tests release; }
+}
+
+step_clang() {
+	build clang CC=clang --enable-werror || return
+	warnings clang
+	attempt clang-tests make -C "$ROOT/build/clang" -j"$(nproc)" check TESTS= || count 0 1
+}
+
+step_sanitize() {
+	build sanitize --enable-sanitizers && unit_tests sanitize
+}
+
+step_net() {
+	[ -x "$ROOT/build/release/nonosd" ] || build release --enable-werror || return
+	net_tests release 900 ""
+}
+
+step_hostile() {
+	[ -x "$ROOT/build/sanitize/nonosd" ] || build sanitize --enable-sanitizers || return
+	net_tests sanitize 600 "NET_SLOW=4 NET_MB=4 NET_LINKS=400" -m hostile
+}
+
+step_dist() {
+	[ -f "$ROOT/build/release/Makefile" ] || build release --enable-werror || return
+	if attempt distcheck make -C "$ROOT/build/release" -j"$(nproc)" distcheck; then
+		count 1 0
+	else
+		count 0 1
+	fi
+}
+
+mkdir -p "$LOGS"
+# shellcheck disable=SC2086
+packages_install $PACKAGES_BUILD $PACKAGES_LAB $PACKAGES_CHECK
+begin=$(date +%s)
+[ $# -gt 0 ] || set -- build clang sanitize net hostile dist
+for step in "$@"; do
+	case $step in
+	build | clang | sanitize | net | hostile | dist) "step_$step" ;;
+	*) die "no step $step; see the top of $0" ;;
+	esac
+done
+say "$(($(date +%s) - begin)) s in all"
+echo "$PASSED passed, $FAILED failed"
+[ "$FAILED" = 0 ]

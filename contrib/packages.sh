@@ -1,0 +1,66 @@
+# shellcheck shell=sh disable=SC2034
+# Sourced by check.sh and demo.sh: Debian packages, installed when missing.
+# Callers set ROOT to the top of the source tree.
+
+PACKAGES_BUILD="gcc make autoconf automake pkg-config libc6-dev libevent-dev libssl-dev libsodium-dev \
+	libjansson-dev libcurl4-openssl-dev zlib1g-dev libzstd-dev"
+PACKAGES_LAB="python3 tor openssl"
+PACKAGES_CHECK="clang libclang-rt-14-dev libcmocka-dev python3-pytest xz-utils"
+
+say() {
+	printf '%s %s\n' "$(date +%H:%M:%S)" "$*"
+}
+
+die() {
+	printf 'error: %s\n' "$*" >&2
+	exit 1
+}
+
+packages_missing() {
+	for package in "$@"; do
+		dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || printf '%s ' "$package"
+	done
+}
+
+# Installing tor would start a client that talks to the public network; a
+# policy-rc.d that says no keeps it off. One that is there already stays.
+packages_install() {
+	missing=$(packages_missing "$@")
+	[ -n "$missing" ] || return 0
+	command -v apt-get >/dev/null || die "this needs the Debian packages $missing"
+	[ "$(id -u)" = 0 ] || die "as root, once: apt-get install --no-install-recommends $missing"
+	say "installing $missing"
+	policy=
+	if [ ! -e /usr/sbin/policy-rc.d ]; then
+		policy=/usr/sbin/policy-rc.d
+		printf '#!/bin/sh\nexit 101\n' >"$policy"
+		chmod 755 "$policy"
+	fi
+	log=$(mktemp)
+	# shellcheck disable=SC2086
+	if { apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+		apt-get install -qq -y --no-install-recommends $missing; } >"$log" 2>&1; then
+		failed=
+	else
+		failed=yes
+		tail -n 20 "$log" >&2
+	fi
+	rm -f "$log" ${policy:+"$policy"}
+	[ -z "$failed" ] || die "apt-get could not install them"
+}
+
+# build_tree NAME CONFIGURE-ARGUMENTS... : configure once, then make, in build/NAME.
+build_tree() {
+	tree=$ROOT/build/$1
+	shift
+	mkdir -p "$tree"
+	[ -x "$ROOT/configure" ] && [ "$ROOT/configure" -nt "$ROOT/configure.ac" ] ||
+		(cd "$ROOT" && autoreconf -fi) >"$tree/autoreconf.log" 2>&1 ||
+		{ tail -n 20 "$tree/autoreconf.log" >&2; die "autoreconf failed"; }
+	if [ ! -f "$tree/Makefile" ] || [ "$ROOT/configure" -nt "$tree/Makefile" ]; then
+		(cd "$tree" && "$ROOT/configure" "$@") >"$tree/configure.out" 2>&1 ||
+			{ tail -n 20 "$tree/configure.out" >&2; die "configure failed in $tree"; }
+	fi
+	make -C "$tree" -j"$(nproc)" >"$tree/make.out" 2>&1 ||
+		{ tail -n 30 "$tree/make.out" >&2; die "make failed in $tree"; }
+}
