@@ -54,13 +54,11 @@ build_tree() {
 	tree=$ROOT/build/$1
 	shift
 	mkdir -p "$tree"
-	[ -x "$ROOT/configure" ] && [ "$ROOT/configure" -nt "$ROOT/configure.ac" ] ||
-		(cd "$ROOT" && autoreconf -fi) >"$tree/autoreconf.log" 2>&1 ||
+	# Once these exist, make itself notices that they are out of date.
+	[ -x "$ROOT/configure" ] || (cd "$ROOT" && autoreconf -fi) >"$tree/autoreconf.log" 2>&1 ||
 		{ tail -n 20 "$tree/autoreconf.log" >&2; die "autoreconf failed"; }
-	if [ ! -f "$tree/Makefile" ] || [ "$ROOT/configure" -nt "$tree/Makefile" ]; then
-		(cd "$tree" && "$ROOT/configure" "$@") >"$tree/configure.out" 2>&1 ||
-			{ tail -n 20 "$tree/configure.out" >&2; die "configure failed in $tree"; }
-	fi
+	[ -f "$tree/Makefile" ] || (cd "$tree" && "$ROOT/configure" "$@") >"$tree/configure.out" 2>&1 ||
+		{ tail -n 20 "$tree/configure.out" >&2; die "configure failed in $tree"; }
 	make -C "$tree" -j"$(nproc)" >"$tree/make.out" 2>&1 ||
 		{ tail -n 30 "$tree/make.out" >&2; die "make failed in $tree"; }
 }

@@ -13,7 +13,7 @@ import os
 
 import pytest
 
-from tornet import Network, TornetError, log, proc_rss
+from tornet import Network, TornetError, proc_rss, tool_version
 from tornet.util import proc_tree
 
 PROGRAM = os.environ.get("NONOS_LAB_PROGRAM", "nonosd")
@@ -32,7 +32,7 @@ def pytest_configure(config):
 
 def pytest_report_header():
     try:
-        return "ours: %s; tor: %s" % (PROGRAM, Network.tool_version())
+        return "ours: %s; tor: %s" % (PROGRAM, tool_version())
     except (OSError, TornetError) as exc:
         return "ours: %s; %s" % (PROGRAM, exc)
 

@@ -9,5 +9,5 @@ from .control import Control
 from .consensus import parse_consensus
 from .network import Network, running
 from .util import (HOST, TornetError, b64pad, find_tool, http_request, log, pick_port_block,
-                   proc_cpu, proc_rss, proc_start_ticks, wait_port)
+                   proc_cpu, proc_rss, proc_start_ticks, tool_version, wait_port)
 from .web import download, payload_server, payload_sha256, socks_connect

@@ -32,6 +32,7 @@ PACKAGES = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 DEFAULTS = {
     "vote_interval": 10, "vote_delay": 2, "dist_delay": 2,
+    "first_vote": 5,                # seconds after the start of the authorities
     "steady_interval": 0,           # after the first consensus; 0: the same
     "real_reachability": False, "log_level": "notice",
     "vote_guard": "*", "vote_exit": "", "vote_hsdir": "*",
@@ -311,11 +312,11 @@ class Network(Waiting, Traffic, Ours):
         """Start nodes: authorities first, then relays and exits, then clients."""
         auths = self.by_role("auth")
         if names is None and not any(self.pid(n["name"]) for n in auths):
-            # Phase of the votes: the first one 5 s from now, so that it
-            # already sees the descriptors that the relays are about to upload.
+            # Phase of the votes: the first one soon, but so that it already sees
+            # the descriptors that the relays are about to upload.
             opt = self.state["options"]
             self.state["offset"] = int(
-                time.time() + 5 + opt["vote_delay"] + opt["dist_delay"]
+                time.time() + opt["first_vote"] + opt["vote_delay"] + opt["dist_delay"]
             ) % opt["vote_interval"]
             for node in auths:
                 self._write_config(node)

@@ -7,6 +7,7 @@ import os
 import random
 import shutil
 import socket
+import subprocess
 import sys
 import time
 
@@ -34,6 +35,11 @@ def find_tool(name):
     if not found:
         raise TornetError("%s not found: install Debian's `tor` package" % name)
     return found
+
+
+def tool_version(name="tor"):
+    run = subprocess.run([find_tool(name), "--version"], capture_output=True, text=True, timeout=20)
+    return run.stdout.splitlines()[0] if run.stdout else "?"
 
 
 def proc_start_ticks(pid):
