@@ -140,18 +140,28 @@ int ed25519_public_from_x25519(uint8_t ret_public[ED25519_PUB_LEN],
 
 /* -- RSA ----------------------------------------------------------------- */
 
-/* A key pair or a public key, exponent 65537. */
+/* A key pair or a public key of 1024 to 4096 bits, exponent 65537. */
 struct rsa_key;
 
+/* ERR_RANGE for a size outside of that. */
 int rsa_generate(struct rsa_key **ret, unsigned bits);
 void rsa_free(struct rsa_key *k);
 unsigned rsa_bits(const struct rsa_key *k);
 
-/* PKCS#1 DER of the public half ("RSA PUBLIC KEY"); `cap` RSA_PUB_DER_CAP fits. */
+/*
+ * PKCS#1 DER of the public half ("RSA PUBLIC KEY"); `cap` RSA_PUB_DER_CAP fits.
+ * Reading is strict, so that a key has one encoding: ERR_MALFORMED for any
+ * other and for trailing bytes, ERR_UNSUPPORTED for another size or exponent.
+ * Where a key must have exactly 1024 bits, ask rsa_bits() too.
+ */
 int rsa_public_der(uint8_t *out, size_t cap, size_t *ret_len, const struct rsa_key *k);
 int rsa_public_from_der(struct rsa_key **ret, const uint8_t *der, size_t len);
 
-/* PKCS#1 DER of the key pair ("RSA PRIVATE KEY"). Wipe what you get. */
+/*
+ * PKCS#1 DER of the key pair ("RSA PRIVATE KEY"). Wipe what you get. As
+ * strict, and ERR_MALFORMED when the numbers do not belong together. Signing
+ * or writing out a pair that is only a public key is ERR_STATE.
+ */
 int rsa_private_der(uint8_t *out, size_t cap, size_t *ret_len, const struct rsa_key *k);
 int rsa_private_from_der(struct rsa_key **ret, const uint8_t *der, size_t len);
 
@@ -182,8 +192,9 @@ int x509_make_rsa_id_cert(uint8_t **ret_cert_der, size_t *ret_cert_len,
 			  const struct rsa_key *identity, int64_t not_before, int64_t lifetime_s);
 
 /*
- * Check a CERTS type 2 body: parses wholly, RSA 1024-bit key with exponent
- * 65537, self-signed, valid at `now`. Gives the key.
+ * Check a CERTS type 2 body: parses wholly (ERR_MALFORMED), RSA 1024-bit key
+ * with exponent 65537 (ERR_UNSUPPORTED), self-signed (ERR_AUTH), valid at `now`
+ * (ERR_NOT_YET, ERR_EXPIRED). Gives the key.
  */
 int x509_check_rsa_id_cert(struct rsa_key **ret_key, const uint8_t *der, size_t len, int64_t now);
 

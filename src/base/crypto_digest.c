@@ -59,6 +59,7 @@ void sha1_run_peek(const struct sha1_run *s, uint8_t out[SHA1_LEN])
 
 	if (!SHA1_Final(out, (SHA_CTX *)(void *)copy.opaque))
 		crypto_die("SHA-1");
+	secret_wipe(&copy, sizeof(copy));
 }
 
 void sha256_run_init(struct sha256_run *s)
@@ -80,6 +81,7 @@ void sha256_run_peek(const struct sha256_run *s, uint8_t out[SHA256_LEN])
 
 	if (!SHA256_Final(out, (SHA256_CTX *)(void *)copy.opaque))
 		crypto_die("SHA-256");
+	secret_wipe(&copy, sizeof(copy));	/* it may be a derived key by now */
 }
 
 /* -- whole digests ------------------------------------------------------- */

@@ -128,7 +128,10 @@ static int bio_method_init(void)
 
 /* -- contexts ------------------------------------------------------------ */
 
-/* The certificate is judged by the link handshake, which has its digest (tor-spec 4.2); building a chain is lost work. */
+/*
+ * The certificate is judged by the link handshake, which has its digest
+ * (tor-spec 4.2); building a chain is lost work.
+ */
 static int accept_any_chain(X509_STORE_CTX *store, void *arg)
 {
 	(void)store;
