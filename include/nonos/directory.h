@@ -42,8 +42,9 @@ enum dir_doc {
 	DIR_DOC_KINDS
 };
 
+/* Copied, what it points to included. */
 struct directory_config {
-	const struct authority *authorities;
+	const struct authority *authorities;	/* 1 to 16, each v3ident once */
 	size_t n_authorities;
 	const char *cache_dir;		/* documents survive a restart here */
 	bool cache;			/* fetch what clients ask a cache for; else only the consensus */
@@ -65,22 +66,27 @@ struct directory_hooks {
 	void *arg;
 };
 
+/* ERR_RANGE, ERR_EXISTS: the authorities are too many, none, or one is there twice. */
 int directory_new(struct directory **ret, struct event_base *base, const struct directory_config *c,
 		  const struct directory_hooks *hooks, const uint8_t own_rsa_id[20],
 		  const uint8_t own_ed_id[32]);
 void directory_free(struct directory *d);
 
-/* Load the cache from disk, then follow the consensus. Returns at once. */
+/*
+ * Load the cache from disk, then follow the consensus. Returns soon: certificates and
+ * consensuses are read here, the rest from the loop. A consensus is used, and offered to
+ * workers, until a newer one replaces it; on disk it counts for a day after its time, as
+ * long as clients use one.
+ */
 void directory_start(struct directory *d);
 
 /*
  * Upload our descriptor to every authority soon (a minute's worth of changes goes up
- * together); repeats every 18 hours, and at once to authorities that have not got it or whose
- * consensus does not list us although they took it. `reason` is for the log.
+ * together); repeats every 18 hours, after a pause to authorities that have not got it, and
+ * more and more rarely when a majority took it in time and the consensus still does not list
+ * us. `reason` is for the log.
  */
 void directory_publish(struct directory *d, const char *reason);
-
-/* Directory replies that a worker can give from memory come from here after each change. */
 
 enum relay_flag {
 	FLAG_AUTHORITY = 1 << 0, FLAG_BAD_EXIT = 1 << 1, FLAG_EXIT = 1 << 2, FLAG_FAST = 1 << 3,
@@ -89,18 +95,24 @@ enum relay_flag {
 	FLAG_VALID = 1 << 12,
 };
 
-/* For status: one row per authority. */
+/*
+ * For status: one row per authority. All authorities that agree sign the same
+ * consensus, so none is asked for a copy of its own just to see whether it
+ * lists us: what is told of an authority is what the newest consensus says that
+ * carries its valid signature or came from it. One that stopped signing keeps
+ * its last row, with the time of that consensus.
+ */
 struct authority_status {
 	const struct authority *authority;
-	int64_t last_upload;		/* wall seconds; 0 never */
-	int http_status;		/* 0 none, negative enum err on failure */
+	int64_t last_upload;		/* that it took; wall seconds, 0 never */
+	int http_status;		/* of the last upload: 0 none, negative enum err on failure */
 	char message[128];		/* what it said, or the error; printable ASCII */
 	bool not_new;			/* X-Descriptor-Not-New */
-	int64_t last_fetch;
-	int fetch_status;
+	int64_t last_fetch;		/* last answer or failure, uploads included */
+	int fetch_status;		/* of that: HTTP status or enum err */
 	bool cert_known;
-	int64_t consensus_valid_after;	/* of the consensus this authority served last; 0 none */
-	bool in_consensus;		/* whether the consensus it served lists us */
+	int64_t consensus_valid_after;	/* of the consensus meant above; 0 none */
+	bool in_consensus;		/* whether that lists us */
 	uint32_t flags;			/* enum relay_flag, when listed there */
 	uint64_t weight;		/* consensus weight, when listed */
 };
@@ -111,7 +123,7 @@ struct consensus_status {
 	uint32_t flags;
 	uint64_t weight;
 	uint32_t n_relays;
-	uint32_t n_microdescs, n_microdescs_missing;
+	uint32_t n_microdescs, n_microdescs_missing;	/* of a cache */
 };
 
 size_t directory_status(const struct directory *d, struct authority_status *out, size_t cap);

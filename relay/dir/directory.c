@@ -78,12 +78,14 @@ uint64_t directory_backoff_ms(const struct directory *d, unsigned failures)
 	return ms - ms / 4 + rand_below((uint32_t)(ms / 2));
 }
 
-void directory_request(const struct directory *d, struct http_request *req)
+void directory_request(const struct dir_authority *peer, struct http_request *req)
 {
+	const struct addr *source = &peer->d->bind_v4;
+
 	*req = (struct http_request){
 		.http10 = true,
 		.compressed = true,
-		.source = d->bind_v4.family != ADDR_NONE ? &d->bind_v4 : NULL,
+		.source = source->family == peer->conf->dir.family ? source : NULL,
 	};
 }
 
@@ -307,6 +309,8 @@ void directory_consensus(const struct directory *d, struct consensus_status *ret
 	ret->flags = d->listed_flags;
 	ret->weight = d->listed_weight;
 	ret->n_relays = (uint32_t)c->n_routers;
-	ret->n_microdescs = (uint32_t)(md->n_listed - md->n_missing);
-	ret->n_microdescs_missing = (uint32_t)md->n_missing;
+	if (d->cache) {
+		ret->n_microdescs = (uint32_t)(md->n_listed - md->n_missing);
+		ret->n_microdescs_missing = (uint32_t)md->n_missing;
+	}
 }

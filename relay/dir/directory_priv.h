@@ -137,7 +137,7 @@ struct directory {
 /* directory.c */
 void directory_kick(struct directory *d);		/* tick soon */
 uint64_t directory_backoff_ms(const struct directory *d, unsigned failures);
-void directory_request(const struct directory *d, struct http_request *req);
+void directory_request(const struct dir_authority *peer, struct http_request *req);
 void directory_reply(struct dir_authority *peer, const struct http_reply *reply);
 /* The URL of `path` at an authority; free() it. */
 char *directory_url(const struct dir_authority *peer, const char *path);

@@ -170,7 +170,7 @@ static void step_certs(struct directory *d)
 
 	if (!certs_path(d, path, sizeof(path)) || !ask_next(d, &d->certs))
 		return;
-	directory_request(d, &req);
+	directory_request(&d->peers[d->certs.who], &req);
 	req.max_bytes = CERTS_REPLY_MAX;
 	if (start_get(&d->peers[d->certs.who], &d->certs.call, &req, path, certs_done, d) < 0)
 		ask_failed(d, &d->certs);
@@ -181,19 +181,18 @@ static void step_certs(struct directory *d)
 void fetch_schedule(struct directory *d, const struct consensus *c)
 {
 	struct consensus_fetch *f = &d->consensus[c->flavour];
-	uint64_t interval_ms = (uint64_t)consensus_interval(c) * 1000;
-	/* Caches spread over the first half of the next interval (dir-spec 4.1). */
-	uint64_t spread = d->test_network ? interval_ms / 10 : interval_ms / 2;
+	/* Nobody's mistake in a time may stop us for longer than this. */
+	int64_t interval = consensus_interval(c) < 24 * 3600 ? consensus_interval(c) : 24 * 3600;
 	int64_t until = c->fresh_until - clock_wall();
-	uint64_t delay;
+	/* Caches spread over the first half of the next interval (dir-spec 4.1). */
+	int64_t spread_ms = interval * 1000 / (d->test_network ? 10 : 2), delay_ms;
 
-	/* A consensus that lies about days, or a clock that does, must not stop us for days. */
-	if (spread > 24 * 3600 * 1000)
-		spread = 24 * 3600 * 1000;
-	if (until > 24 * 3600)
-		until = 24 * 3600;
-	delay = (until > 0 ? (uint64_t)until * 1000 : 0) + rand_below((uint32_t)spread + 1);
-	ask_succeeded(&f->ask, clock_now_ms() + (delay < 1000 ? 1000 : delay));
+	/* Our clock may be slow: it will not be fresh for longer than it is from now on. */
+	if (until > interval)
+		until = interval;
+	/* One from the disk may be long past that time: then it is now. */
+	delay_ms = until * 1000 + rand_below((uint32_t)spread_ms + 1);
+	ask_succeeded(&f->ask, clock_now_ms() + (uint64_t)(delay_ms < 1000 ? 1000 : delay_ms));
 }
 
 static void set_pending(struct consensus_fetch *f, struct consensus *c, unsigned who)
@@ -298,7 +297,7 @@ static void step_consensus(struct directory *d, enum consensus_flavour flavour)
 
 	if (!ask_next(d, &f->ask))
 		return;
-	directory_request(d, &req);
+	directory_request(&d->peers[f->ask.who], &req);
 	req.max_bytes = CONSENSUS_LEN_MAX;
 	req.total_timeout_ms = CONSENSUS_TIMEOUT_MS;
 	req.if_modified_since = have ? have->valid_after : 0;
@@ -390,7 +389,7 @@ static void step_docs(struct directory *d, enum consensus_flavour flavour)
 		if (!fill_job(d, job, flavour))
 			return;
 		docs_path(job, path, sizeof(path));
-		directory_request(d, &req);
+		directory_request(&d->peers[job->who], &req);
 		req.max_bytes = job->n * DIR_PIECE_MAX;
 		req.total_timeout_ms = DOCS_TIMEOUT_MS;
 		if (start_get(&d->peers[job->who], &job->call, &req, path, docs_done, job) < 0)

@@ -148,7 +148,7 @@ static void start_upload(struct dir_authority *peer)
 	char *body = mem_printf("%s%s", p->descriptor, p->extrainfo ? p->extrainfo : "");
 	struct http_request req;
 
-	directory_request(d, &req);
+	directory_request(peer, &req);
 	req.url = url;
 	req.body = body;
 	req.body_len = strlen(body);
