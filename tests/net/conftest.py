@@ -4,6 +4,7 @@ client, and three relays of ours.
 Environment:
   NONOS_BUILD        build directory with nonosd and nonosctl (default: build/release, build)
   NONOS_LAB_PROGRAM  `tor`: a stock tor stands in for ours, to try the tests themselves
+  ANON, ANON_GENCERT the Anyone network's programs, for test_anon.py (default: from PATH, or skipped)
   NET_MB             megabytes per download (default 20; 300 with NET_FULL)
   NET_FULL           1: full sizes (300 MB, 10,000 links)
   NET_SLOW           factor on time limits (default 1; sanitizer builds: 3)

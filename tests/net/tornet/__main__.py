@@ -39,6 +39,8 @@ def add_create_arguments(p):
                    help="torrc line for auth, relay, exit, client, all or a node name")
     p.add_argument("--ours-program", choices=("nonosd", "tor"), default="nonosd",
                    help="tor: a stock tor stands in the place of ours")
+    p.add_argument("--tool", action="append", default=[], metavar="ROLE=PROGRAM",
+                   help="anon in place of tor as auth, relay, exit or client; repeatable")
     p.add_argument("--log-level", default=DEFAULTS["log_level"])
 
 
@@ -50,7 +52,8 @@ def create_options(args):
                 real_reachability=args.real_reachability,
                 vote_guard=args.vote_guard, vote_exit=args.vote_exit,
                 params=args.param, extra=args.extra, log_level=args.log_level,
-                ours_program=args.ours_program)
+                ours_program=args.ours_program,
+                tools=dict(item.split("=", 1) for item in args.tool))
 
 
 def parse_watch(items):

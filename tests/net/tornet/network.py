@@ -37,6 +37,7 @@ DEFAULTS = {
     "real_reachability": False, "log_level": "notice",
     "vote_guard": "*", "vote_exit": "", "vote_hsdir": "*",
     "params": [], "extra": [], "bandwidth": "1 GBytes", "num_cpus": 0,
+    "tools": {},                    # role: program, where it is not "tor" ("anon")
     "ours_program": "nonosd",       # or tor, standing in for it
     "ours_workers": 2, "ours_extra": [],    # more lines: "section:key = value"
 }
@@ -141,7 +142,7 @@ class Network(Waiting, Traffic, Ours):
         if node["role"] == "auth":
             keys = os.path.join(ddir, "keys")
             run = subprocess.run(
-                [find_tool("tor-gencert"), "--create-identity-key",
+                [find_tool(self._tool(node) + "-gencert"), "--create-identity-key",
                  "--passphrase-fd", "0", "-m", "12",
                  "-a", "%s:%d" % (HOST, node["dir_port"]),
                  "-i", os.path.join(keys, "authority_identity_key"),
@@ -149,22 +150,21 @@ class Network(Waiting, Traffic, Ours):
                  "-c", os.path.join(keys, "authority_certificate")],
                 input=b"test\n", capture_output=True, timeout=120)
             if run.returncode:
-                raise TornetError("tor-gencert: " + run.stderr.decode())
+                raise TornetError("gencert: " + run.stderr.decode())
             with open(os.path.join(keys, "authority_certificate")) as f:
                 node["v3ident"] = re.search(
                     r"^fingerprint ([0-9A-F]{40})$", f.read(), re.M)[1]
         empty = os.path.join(ddir, "empty-torrc")
         open(empty, "w").close()
         run = subprocess.run(
-            [find_tool("tor"), "-f", empty, "--defaults-torrc", empty,
-             "--list-fingerprint", "--hush", "--DataDirectory", ddir,
-             "--Nickname", node["name"], "--ORPort",
+            [*self._tool_words(node, empty, empty), "--list-fingerprint", "--hush",
+             "--DataDirectory", ddir, "--Nickname", node["name"], "--ORPort",
              "%s:%d" % (HOST, node["or_port"]), "--Address", HOST,
              "--SocksPort", "0"],
             capture_output=True, text=True, timeout=120)
         found = re.search(r"%s ((?:[0-9A-F]{4} ?){10})" % node["name"], run.stdout)
         if run.returncode or not found:
-            raise TornetError("tor --list-fingerprint: " + run.stdout + run.stderr)
+            raise TornetError("--list-fingerprint: " + run.stdout + run.stderr)
         node["fingerprint"] = found[1].replace(" ", "")
         with open(os.path.join(ddir, "keys", "ed25519_master_id_public_key"), "rb") as f:
             node["ed25519"] = base64.b64encode(f.read()[32:]).decode().rstrip("=")
@@ -308,6 +308,28 @@ class Network(Waiting, Traffic, Ours):
         self.save()
 
     # -- processes ------------------------------------------------------------
+    @staticmethod
+    def tool_version(tool="tor"):
+        """The first line of what a program says of itself."""
+        run = subprocess.run([find_tool(tool), "--version"], capture_output=True, text=True,
+                             timeout=20)
+        return run.stdout.split("\n")[0]
+
+    def _tool(self, node):
+        """The program that plays this node: tor, or anon where a test asks for it."""
+        return (node.get("tool") or self.state["options"].get("tools", {}).get(node["role"])
+                or "tor")
+
+    def _tool_words(self, node, torrc, defaults):
+        """How the command begins. anon has other names for files and wants its terms
+        agreed to; every line that the lab writes to a torrc it takes as tor does."""
+        tool = self._tool(node)
+        words = [find_tool(tool), "-f", torrc]
+        if tool == "anon":
+            return words + ["--defaults-anonrc", defaults, "--allow-missing-anonrc",
+                            "--AgreeToTerms", "1"]
+        return words + ["--defaults-torrc", defaults, "--ignore-missing-torrc"]
+
     def start(self, names=None):
         """Start nodes: authorities first, then relays and exits, then clients."""
         auths = self.by_role("auth")
@@ -352,10 +374,8 @@ class Network(Waiting, Traffic, Ours):
             return [sys.executable, "-m", __package__, "_dns", str(node["port"])]
         if self.is_nonosd(node):
             return [nonos_tool("nonosd"), "-c", os.path.join(ddir, "nonosd.conf")]
-        tool = node.get("tool") or "tor"            # anon where a test asks for it
-        return [find_tool(tool), "-f", os.path.join(ddir, "torrc"),
-                "--defaults-torrc", os.path.join(ddir, "torrc-defaults"),
-                "--ignore-missing-torrc", "--hush"]
+        return [*self._tool_words(node, os.path.join(ddir, "torrc"),
+                                  os.path.join(ddir, "torrc-defaults")), "--hush"]
 
     def _spawn(self, node):
         ddir = self._path(node["name"])

@@ -26,14 +26,17 @@ def log(*words):
 
 
 def find_tool(name):
-    path = os.environ.get(name.upper().replace("-", "_"))   # $TOR, $TOR_GENCERT
+    """Path of tor, tor-gencert, anon or anon-gencert: $TOR, $TOR_GENCERT, $ANON, … or PATH."""
+    path = os.environ.get(name.upper().replace("-", "_"))
     if path:
         return path
     search = os.environ.get("PATH", "") + ":" + ":".join(
         "/" + p for p in ("usr/sbin", "usr/bin", "sbin", "bin"))
     found = shutil.which(name, path=search)
     if not found:
-        raise TornetError("%s not found: install Debian's `tor` package" % name)
+        hint = ("set $ANON and $ANON_GENCERT" if name.startswith("anon")
+                else "install Debian's `tor` package")
+        raise TornetError("%s not found: %s" % (name, hint))
     return found
 
 
