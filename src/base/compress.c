@@ -99,7 +99,8 @@ static void zstd_begin(struct compressor *c, enum effort effort, uint64_t total)
 	c->zstd = ZSTD_createCCtx();
 	if (!c->zstd)
 		mem_fail();
-	ZSTD_CCtx_setParameter(c->zstd, ZSTD_c_compressionLevel, effort == EFFORT_STORE ? 15 : 2);
+	/* Level 9 of a consensus takes 16 MB; level 15 takes 70 and saves two in a hundred. */
+	ZSTD_CCtx_setParameter(c->zstd, ZSTD_c_compressionLevel, effort == EFFORT_STORE ? 9 : 2);
 	if (effort == EFFORT_STREAM) {
 		ZSTD_CCtx_setParameter(c->zstd, ZSTD_c_windowLog, ZSTD_WINDOW_STREAM);
 		ZSTD_CCtx_setParameter(c->zstd, ZSTD_c_hashLog, ZSTD_WINDOW_STREAM - 2);
