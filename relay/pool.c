@@ -7,7 +7,10 @@
 
 #include <nonos/mem.h>
 
-enum { SLAB_CELLS = 120 };	/* about 64 KiB */
+enum {
+	SLAB_CELLS = 120,	/* about 64 KiB */
+	WARM_CELLS = 256,	/* last given back, first handed out: still in the processor's cache */
+};
 
 /* A slab's free cells are chained through `next`; partly free slabs are in the pool's list. */
 struct slab {
@@ -21,7 +24,9 @@ struct slab {
 };
 
 struct pool {
-	struct slab *open;		/* slabs with free cells; the emptiest end up last */
+	struct slab *open;		/* slabs with free cells */
+	struct pool_cell *warm[WARM_CELLS];	/* a stack; used in the eyes of their slabs */
+	size_t n_warm;
 	size_t slabs, used;
 };
 
@@ -69,7 +74,7 @@ static void slab_add(struct pool *p)
 	p->slabs++;
 }
 
-struct pool_cell *pool_get(struct pool *p)
+static struct pool_cell *slab_get(struct pool *p)
 {
 	struct pool_cell *c;
 	struct slab *s;
@@ -80,13 +85,12 @@ struct pool_cell *pool_get(struct pool *p)
 	c = s->free;
 	s->free = c->next;
 	s->used++;
-	p->used++;
 	if (!s->free)
 		slab_unlink(p, s);
 	return c;
 }
 
-void pool_put(struct pool *p, struct pool_cell *c)
+static void slab_put(struct pool *p, struct pool_cell *c)
 {
 	struct slab *s = *owner_of(c);
 
@@ -95,13 +99,29 @@ void pool_put(struct pool *p, struct pool_cell *c)
 	c->next = s->free;
 	s->free = c;
 	s->used--;
+}
+
+struct pool_cell *pool_get(struct pool *p)
+{
+	p->used++;
+	return p->n_warm ? p->warm[--p->n_warm] : slab_get(p);
+}
+
+void pool_put(struct pool *p, struct pool_cell *c)
+{
 	p->used--;
+	if (p->n_warm < WARM_CELLS)
+		p->warm[p->n_warm++] = c;
+	else
+		slab_put(p, c);
 }
 
 void pool_trim(struct pool *p)
 {
 	size_t kept = 0;
 
+	while (p->n_warm)
+		slab_put(p, p->warm[--p->n_warm]);
 	for (struct slab *s = p->open, *next; s; s = next) {
 		next = s->next;
 		if (s->used || kept++ == 0)
@@ -116,6 +136,8 @@ void pool_free(struct pool *p)
 {
 	if (!p)
 		return;
+	while (p->n_warm)
+		slab_put(p, p->warm[--p->n_warm]);
 	while (p->open) {
 		struct slab *s = p->open;
 
