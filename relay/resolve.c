@@ -405,12 +405,15 @@ int resolver_new(struct resolver **ret, struct event_base *base, const char *res
 		return ERR_SYSTEM;
 	}
 	rand_fast(&r->seed, sizeof(r->seed));
+	/* Clients give up on a stream after 10 to 15 s; resolv.conf may say otherwise. */
+	evdns_base_set_option(r->dns, "timeout:", "4");
+	evdns_base_set_option(r->dns, "attempts:", "2");
+	evdns_base_set_option(r->dns, "max-inflight:", "512");
+	evdns_base_set_option(r->dns, "getaddrinfo-allow-skew:", "1");
 	/* Without a usable file evdns asks 127.0.0.1, as resolv.conf(5) says. */
 	if (evdns_base_resolv_conf_parse(r->dns, options, path) != 0)
 		log_notice("Name servers could not be read, asking 127.0.0.1. path=%s", path);
 	evdns_base_search_clear(r->dns);
-	evdns_base_set_option(r->dns, "max-inflight:", "512");
-	evdns_base_set_option(r->dns, "getaddrinfo-allow-skew:", "1");
 	*ret = r;
 	return 0;
 }

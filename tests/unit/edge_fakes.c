@@ -210,6 +210,12 @@ void fake_answer(void)
 	}
 }
 
+void fakes_drop_held(void)
+{
+	if (held)
+		abort();
+}
+
 /* -- dirserv.h */
 
 struct dir_reply {

@@ -55,6 +55,9 @@ int fake_message(uint8_t cmd, uint16_t stream_id, const void *data, size_t len);
 /* Answer every held query for names: "four", "six", "both", "private", "public"; others do not exist. */
 void fake_answer(void);
 
+/* After fakes_stop(): every query must have been cancelled or answered. */
+void fakes_drop_held(void);
+
 /* What a DIR reply carries at this offset. */
 uint8_t fake_dir_byte(size_t offset);
 
