@@ -1,19 +1,20 @@
 /*
- * The resolver; see resolve.h. Libevent's evdns does the asking (and reads the
- * hosts file); this keeps what was answered and shares look-ups. A look-up
- * lives in the table from the first query for it until its answer is old.
+ * The resolver; see resolve.h. Libevent's evdns does the asking; this keeps
+ * what was answered and shares look-ups. A look-up lives in the table from the
+ * first query for it until its answer is old; those of the hosts file stay.
  */
 #include "config.h"
 
 #include "resolve.h"
 
 #include <netinet/in.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <event2/dns.h>
 #include <event2/event.h>
-#include <event2/util.h>
+#include <event2/event_struct.h>
 
 #include <nonos/clock.h>
 #include <nonos/err.h>
@@ -23,13 +24,27 @@
 
 #include "edge_msg.h"
 
-enum { BUCKETS = 2048, ADDRS = sizeof(((struct resolve_answer *)0)->addr) / sizeof(struct addr) };
+enum {
+	BUCKETS = 2048,
+	ADDRS = sizeof(((struct resolve_answer *)0)->addr) / sizeof(struct addr),
+	SKEW_S = 1,			/* between the answers for IPv4 and IPv6 */
+	HOSTS_LINES_MAX = 10000,
+};
 
 struct resolve_query {
-	struct lookup *lookup;
 	struct resolve_query *next, **link;	/* whoever points here */
 	resolve_cb *cb;
 	void *arg;
+};
+
+/* What is under way for a look-up: A and AAAA, or PTR alone. */
+struct search {
+	struct evdns_request *request[2];
+	unsigned n_left;
+	bool failed;			/* in a way that may pass */
+	struct addr found[2][ADDRS];	/* IPv4, IPv6 */
+	size_t n_found[2];
+	struct event skew;		/* how long the second answer is waited for */
 };
 
 struct lookup {
@@ -37,10 +52,8 @@ struct lookup {
 	struct lookup *bucket_next;
 	struct lookup *order_next;	/* finished ones, in the order in which they expire */
 	struct resolve_query *queries;
-	bool pending;
+	struct search *search;		/* NULL when there is an answer */
 	bool is_ptr;
-	struct evdns_getaddrinfo_request *name_request;
-	struct evdns_request *ptr_request;
 	uint64_t expires_ms;
 	struct addr addr;		/* what is_ptr asks for */
 	struct resolve_answer answer;
@@ -48,6 +61,7 @@ struct lookup {
 };
 
 struct resolver {
+	struct event_base *base;
 	struct evdns_base *dns;
 	struct lookup *buckets[BUCKETS];
 	struct lookup *oldest, *newest;
@@ -94,10 +108,8 @@ static struct lookup *lookup_new(struct resolver *r, const struct addr *ptr, con
 	} else {
 		memcpy(l->name, name, len + 1);
 	}
-	l->pending = true;
 	l->bucket_next = *bucket;
 	*bucket = l;
-	r->n_pending++;
 	r->bytes += lookup_bytes(l);
 	return l;
 }
@@ -159,8 +171,10 @@ static struct lookup *lookup_find(struct resolver *r, const struct addr *ptr, co
 
 static void resolver_destroy(struct resolver *r)
 {
-	while (r->oldest)
-		drop_oldest(r);
+	/* What has come true is in order of expiry or from the hosts file; nothing is pending. */
+	for (size_t i = 0; i < BUCKETS; i++)
+		while (r->buckets[i])
+			lookup_free(r->buckets[i]);
 	evdns_base_free(r->dns, 0);
 	free(r);
 }
@@ -172,13 +186,12 @@ static void query_unlink(struct resolve_query *q)
 		q->next->link = q->link;
 }
 
+/* Answer all who wait, then keep the answer. */
 static void lookup_finish(struct lookup *l)
 {
 	struct resolver *r = l->resolver;
 	struct resolve_query *q;
 
-	l->name_request = NULL;
-	l->ptr_request = NULL;
 	l->answer.ttl_s = RESOLVE_TTL_S;
 	/* A callback may ask for the same name again: it joins the list and is answered here too. */
 	while ((q = l->queries)) {
@@ -189,7 +202,9 @@ static void lookup_finish(struct lookup *l)
 		free(q);
 		cb(arg, &l->answer);
 	}
-	l->pending = false;
+	event_del(&l->search->skew);
+	free(l->search);
+	l->search = NULL;
 	r->n_pending--;
 	/* What may work a moment later is not kept. */
 	if (l->answer.result == RESOLVE_TRANSIENT || r->closing)
@@ -200,58 +215,84 @@ static void lookup_finish(struct lookup *l)
 		resolver_destroy(r);
 }
 
-static bool has_addr(const struct addr *list, size_t n, const struct addr *a)
+static void add_addr(struct addr *list, size_t *n, const struct addr *a)
 {
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < *n; i++)
 		if (addr_ip_eq(&list[i], a))
-			return true;
-	return false;
+			return;
+	if (*n < ADDRS)
+		list[(*n)++] = *a;
 }
 
-/* Gather the addresses, IPv4 first, and leave half of the room to IPv6 if there is any. */
-static void take_addrs(struct resolve_answer *answer, const struct evutil_addrinfo *ai)
+/* IPv4 first, and half of the room for IPv6 if there is any. */
+static void join_families(struct resolve_answer *answer, const struct search *s)
 {
-	struct addr four[ADDRS], six[ADDRS], a;
-	size_t n4 = 0, n6 = 0;
+	size_t n4 = s->n_found[0], n6 = s->n_found[1];
 
-	for (; ai; ai = ai->ai_next) {
-		if (addr_from_sockaddr(&a, ai->ai_addr, (socklen_t)ai->ai_addrlen) < 0)
-			continue;
-		a.port = 0;
-		addr_unmap(&a);
-		if (a.family == ADDR_V4 && n4 < ADDRS && !has_addr(four, n4, &a))
-			four[n4++] = a;
-		if (a.family == ADDR_V6 && n6 < ADDRS && !has_addr(six, n6, &a))
-			six[n6++] = a;
-	}
 	if (n4 + n6 > ADDRS) {
 		size_t least6 = n6 < ADDRS / 2 ? n6 : ADDRS / 2;
 
-		if (n4 > ADDRS - least6)
-			n4 = ADDRS - least6;
-		n6 = n6 > ADDRS - n4 ? ADDRS - n4 : n6;
+		n4 = n4 > ADDRS - least6 ? ADDRS - least6 : n4;
+		n6 = ADDRS - n4;
 	}
-	memcpy(answer->addr, four, n4 * sizeof(a));
-	memcpy(answer->addr + n4, six, n6 * sizeof(a));
+	memcpy(answer->addr, s->found[0], n4 * sizeof(struct addr));
+	memcpy(answer->addr + n4, s->found[1], n6 * sizeof(struct addr));
 	answer->n_addr = n4 + n6;
 }
 
-static void name_cb(int result, struct evutil_addrinfo *ai, void *arg)
+/* True for answers that say that there is nothing. */
+static bool is_answer(int result)
 {
-	struct lookup *l = arg;
+	return result == DNS_ERR_NONE || result == DNS_ERR_NOTEXIST || result == DNS_ERR_NODATA;
+}
+
+/* One of the answers to a name is in; with the last the look-up is done. */
+static void part_done(struct lookup *l, size_t part, int result)
+{
+	static const struct timeval skew = { .tv_sec = SKEW_S };
+	struct search *s = l->search;
 	struct resolve_answer *answer = &l->answer;
 
-	if (result == 0)
-		take_addrs(answer, ai);
-	if (ai)
-		evutil_freeaddrinfo(ai);
-	if (answer->n_addr)
-		answer->result = RESOLVE_OK;
-	else if (result == 0 || result == EVUTIL_EAI_NONAME || result == EVUTIL_EAI_NODATA)
-		answer->result = RESOLVE_PERMANENT;
-	else
-		answer->result = RESOLVE_TRANSIENT;
+	s->request[part] = NULL;
+	s->failed |= !is_answer(result);
+	if (--s->n_left) {
+		if (s->n_found[0] || s->n_found[1])
+			event_add(&s->skew, &skew);
+		return;
+	}
+	join_families(answer, s);
+	answer->result = answer->n_addr ? RESOLVE_OK : s->failed ? RESOLVE_TRANSIENT : RESOLVE_PERMANENT;
 	lookup_finish(l);
+}
+
+static void four_cb(int result, char type, int count, int ttl, void *addresses, void *arg)
+{
+	struct lookup *l = arg;
+	struct search *s = l->search;
+	struct addr a = { .family = ADDR_V4 };
+
+	(void)ttl;
+	for (int i = 0; result == DNS_ERR_NONE && type == DNS_IPv4_A && i < count; i++) {
+		memcpy(a.ip, (uint8_t *)addresses + i * 4, 4);
+		add_addr(s->found[0], &s->n_found[0], &a);
+	}
+	part_done(l, 0, result);
+}
+
+static void six_cb(int result, char type, int count, int ttl, void *addresses, void *arg)
+{
+	struct lookup *l = arg;
+	struct search *s = l->search;
+
+	(void)ttl;
+	for (int i = 0; result == DNS_ERR_NONE && type == DNS_IPv6_AAAA && i < count; i++) {
+		struct addr a = { .family = ADDR_V6 };
+
+		memcpy(a.ip, (uint8_t *)addresses + i * 16, 16);
+		addr_unmap(&a);
+		add_addr(s->found[a.family == ADDR_V6], &s->n_found[a.family == ADDR_V6], &a);
+	}
+	part_done(l, 1, result);
 }
 
 static void ptr_cb(int result, char type, int count, int ttl, void *addresses, void *arg)
@@ -261,48 +302,72 @@ static void ptr_cb(int result, char type, int count, int ttl, void *addresses, v
 	const char *name = result == DNS_ERR_NONE && type == DNS_PTR && count > 0 ? *(char **)addresses : NULL;
 
 	(void)ttl;
-	answer->result = RESOLVE_PERMANENT;
+	answer->result = is_answer(result) ? RESOLVE_PERMANENT : RESOLVE_TRANSIENT;
 	/* Whoever owns the address wrote that name: pass on nothing but a name. */
 	if (name && host_parse(answer->name, name, strlen(name)) == 0)
 		answer->result = RESOLVE_OK;
-	else if (result != DNS_ERR_NONE && result != DNS_ERR_NOTEXIST && result != DNS_ERR_NODATA)
-		answer->result = RESOLVE_TRANSIENT;
 	lookup_finish(l);
+}
+
+/* evdns calls back from the loop for what is cancelled. */
+static void search_cancel(struct lookup *l)
+{
+	for (size_t i = 0; i < 2; i++)
+		if (l->search->request[i])
+			evdns_cancel_request(l->resolver->dns, l->search->request[i]);
+}
+
+static void skew_cb(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	search_cancel(arg);
 }
 
 /* -- questions */
 
-static void lookup_start(struct lookup *l)
+static struct evdns_request *ask_ptr(struct lookup *l)
 {
-	static const struct evutil_addrinfo hints = { .ai_family = PF_UNSPEC, .ai_socktype = SOCK_STREAM };
 	struct evdns_base *dns = l->resolver->dns;
-	struct evdns_getaddrinfo_request *name_request;
-	struct in_addr four;
 	struct in6_addr six;
+	struct in_addr four;
 
-	if (!l->is_ptr) {
-		/* NULL: name_cb() has been called, and `l` may be gone. */
-		name_request = evdns_getaddrinfo(dns, l->name, NULL, &hints, name_cb, l);
-		if (name_request)
-			l->name_request = name_request;
-		return;
-	}
 	if (l->addr.family == ADDR_V4) {
 		memcpy(&four, l->addr.ip, sizeof(four));
-		l->ptr_request = evdns_base_resolve_reverse(dns, &four, DNS_QUERY_NO_SEARCH, ptr_cb, l);
-	} else {
-		memcpy(&six, l->addr.ip, sizeof(six));
-		l->ptr_request = evdns_base_resolve_reverse_ipv6(dns, &six, DNS_QUERY_NO_SEARCH, ptr_cb, l);
+		return evdns_base_resolve_reverse(dns, &four, DNS_QUERY_NO_SEARCH, ptr_cb, l);
 	}
-	if (!l->ptr_request)
-		ptr_cb(DNS_ERR_UNKNOWN, 0, 0, 0, NULL, l);
+	memcpy(&six, l->addr.ip, sizeof(six));
+	return evdns_base_resolve_reverse_ipv6(dns, &six, DNS_QUERY_NO_SEARCH, ptr_cb, l);
+}
+
+/* Send the questions; evdns answers from the loop, never at once. */
+static int lookup_start(struct lookup *l)
+{
+	struct resolver *r = l->resolver;
+	struct search *s = mem_new(sizeof(*s));
+
+	l->search = s;
+	evtimer_assign(&s->skew, r->base, skew_cb, l);
+	if (l->is_ptr) {
+		s->request[0] = ask_ptr(l);
+	} else {
+		s->request[0] = evdns_base_resolve_ipv4(r->dns, l->name, DNS_QUERY_NO_SEARCH, four_cb, l);
+		s->request[1] = evdns_base_resolve_ipv6(r->dns, l->name, DNS_QUERY_NO_SEARCH, six_cb, l);
+	}
+	s->n_left = (s->request[0] != NULL) + (s->request[1] != NULL);
+	if (s->n_left == 0) {
+		free(s);
+		lookup_free(l);
+		return ERR_SYSTEM;
+	}
+	r->n_pending++;
+	return 0;
 }
 
 static struct resolve_query *query_new(struct lookup *l, resolve_cb *cb, void *arg)
 {
 	struct resolve_query *q = mem_new(sizeof(*q));
 
-	q->lookup = l;
 	q->cb = cb;
 	q->arg = arg;
 	q->next = l->queries;
@@ -313,49 +378,28 @@ static struct resolve_query *query_new(struct lookup *l, resolve_cb *cb, void *a
 	return q;
 }
 
-/* While starting a look-up its answer may come: the caller's handle is dropped then. */
-struct starting {
-	resolve_cb *cb;
-	void *arg;
-	bool answered;
-};
-
-static void starting_cb(void *arg, const struct resolve_answer *answer)
-{
-	struct starting *s = arg;
-
-	s->answered = true;
-	s->cb(s->arg, answer);
-}
-
 static int ask(struct resolver *r, struct resolve_query **ret, const struct addr *ptr, const char *name,
 	       resolve_cb *cb, void *arg)
 {
 	struct lookup *l = lookup_find(r, ptr, name);
-	struct starting starting = { .cb = cb, .arg = arg };
-	struct resolve_query *q;
+	int e;
 
 	*ret = NULL;
-	if (l && !l->pending) {
+	if (l && !l->search) {
 		struct resolve_answer answer = l->answer;
 
 		cb(arg, &answer);
 		return 0;
 	}
-	if (l) {
-		*ret = query_new(l, cb, arg);
-		return 0;
+	if (!l) {
+		if (r->n_pending >= RESOLVE_PENDING_MAX)
+			return ERR_LIMIT;
+		l = lookup_new(r, ptr, name);
+		e = lookup_start(l);
+		if (e < 0)
+			return e;
 	}
-	if (r->n_pending >= RESOLVE_PENDING_MAX)
-		return ERR_LIMIT;
-	l = lookup_new(r, ptr, name);
-	q = query_new(l, starting_cb, &starting);
-	lookup_start(l);
-	if (starting.answered)
-		return 0;
-	q->cb = cb;
-	q->arg = arg;
-	*ret = q;
+	*ret = query_new(l, cb, arg);
 	return 0;
 }
 
@@ -390,12 +434,61 @@ void resolve_cancel(struct resolve_query *q)
 	free(q);
 }
 
+/* -- the hosts file */
+
+static void host_add(struct resolver *r, const char *name, const struct addr *a)
+{
+	struct lookup *l = lookup_find(r, NULL, name);
+	struct resolve_answer *answer;
+	size_t at;
+
+	if (!l)
+		l = lookup_new(r, NULL, name);
+	answer = &l->answer;
+	answer->result = RESOLVE_OK;
+	answer->ttl_s = RESOLVE_TTL_S;
+	if (answer->n_addr == ADDRS)
+		return;
+	at = answer->n_addr++;
+	for (; at > 0 && a->family == ADDR_V4 && answer->addr[at - 1].family == ADDR_V6; at--)
+		answer->addr[at] = answer->addr[at - 1];
+	answer->addr[at] = *a;
+}
+
+/* "ADDRESS NAME..." */
+static void hosts_line(struct resolver *r, char *line)
+{
+	char *save, *word, name[HOST_CAP];
+	struct addr a;
+
+	line[strcspn(line, "#\n")] = '\0';
+	word = strtok_r(line, " \t\r", &save);
+	if (!word || addr_parse_ip(&a, word, strlen(word)) < 0)
+		return;
+	addr_unmap(&a);
+	while ((word = strtok_r(NULL, " \t\r", &save)))
+		if (host_parse(name, word, strlen(word)) == 0)
+			host_add(r, name, &a);
+}
+
+static void hosts_load(struct resolver *r, const char *path)
+{
+	FILE *f = fopen(path, "re");
+	char line[1024];
+
+	if (!f)
+		return;
+	for (int i = 0; i < HOSTS_LINES_MAX && fgets(line, sizeof(line), f); i++)
+		hosts_line(r, line);
+	fclose(f);
+}
+
 /* -- the resolver */
 
 int resolver_new(struct resolver **ret, struct event_base *base, const char *resolv_conf)
 {
 	/* No search list: a stranger's name is not to be completed with our domain. */
-	static const int options = DNS_OPTION_NAMESERVERS | DNS_OPTION_MISC | DNS_OPTION_HOSTSFILE;
+	static const int options = DNS_OPTION_NAMESERVERS | DNS_OPTION_MISC;
 	struct resolver *r = mem_new(sizeof(*r));
 	const char *path = resolv_conf ? resolv_conf : "/etc/resolv.conf";
 
@@ -404,16 +497,17 @@ int resolver_new(struct resolver **ret, struct event_base *base, const char *res
 		free(r);
 		return ERR_SYSTEM;
 	}
+	r->base = base;
 	rand_fast(&r->seed, sizeof(r->seed));
 	/* Clients give up on a stream after 10 to 15 s; resolv.conf may say otherwise. */
 	evdns_base_set_option(r->dns, "timeout:", "4");
 	evdns_base_set_option(r->dns, "attempts:", "2");
 	evdns_base_set_option(r->dns, "max-inflight:", "512");
-	evdns_base_set_option(r->dns, "getaddrinfo-allow-skew:", "1");
 	/* Without a usable file evdns asks 127.0.0.1, as resolv.conf(5) says. */
 	if (evdns_base_resolv_conf_parse(r->dns, options, path) != 0)
 		log_notice("Name servers could not be read, asking 127.0.0.1. path=%s", path);
 	evdns_base_search_clear(r->dns);
+	hosts_load(r, "/etc/hosts");
 	*ret = r;
 	return 0;
 }
@@ -427,11 +521,9 @@ void resolver_free(struct resolver *r)
 		for (struct lookup *l = r->buckets[i]; l; l = l->bucket_next) {
 			while (l->queries)
 				resolve_cancel(l->queries);
-			/* evdns answers what was cancelled from the loop; lookup_finish() ends it there. */
-			if (l->name_request)
-				evdns_getaddrinfo_cancel(l->name_request);
-			else if (l->ptr_request)
-				evdns_cancel_request(r->dns, l->ptr_request);
+			/* lookup_finish() ends it when the loop comes round. */
+			if (l->search)
+				search_cancel(l);
 		}
 	if (r->n_pending == 0)
 		resolver_destroy(r);
