@@ -41,10 +41,10 @@ static void check_expiry(struct directory *d)
 	bool expired = c && c->valid_until < clock_wall();
 
 	if (expired && !d->warned_expired)
-		log_warn("directory: the consensus has expired and no authority gave a newer one; "
-			 "check this machine's clock and network valid_until=%lld", (long long)c->valid_until);
+		log_warn("The consensus has expired and no authority gave a newer one: check this machine's "
+			 "clock and network. valid_until=%lld", (long long)c->valid_until);
 	else if (!expired && d->warned_expired)
-		log_notice("directory: the consensus is current again");
+		log_notice("The consensus is current again.");
 	d->warned_expired = expired;
 }
 
@@ -107,7 +107,7 @@ void directory_reply(struct dir_authority *peer, const struct http_reply *reply)
 	peer->fetch_status = reply->err ? reply->err : reply->status;
 	if (reply->err) {
 		peer->retry_ms = clock_now_ms() + directory_backoff_ms(d, peer->failures++);
-		log_info("directory: %s did not answer: %s", peer->conf->name, reply->error);
+		log_info("An authority did not answer. authority=%s error=\"%s\"", peer->conf->name, reply->error);
 		return;
 	}
 	peer->failures = 0;
@@ -169,12 +169,12 @@ void directory_new_consensus(struct directory *d, const struct consensus *c)
 	char when[DIR_TIME_LEN + 1];
 
 	dir_time_format(when, c->valid_after);
-	log_info("directory: new %s consensus valid_after=\"%s\" relays=%zu signatures=%u/%zu",
+	log_info("A new consensus. flavour=%s valid_after=\"%s\" relays=%zu signatures=%u/%zu",
 		 c->flavour == FLAVOUR_NS ? "ns" : "microdesc", when, c->n_routers,
 		 d->docs.verdict[c->flavour].n_good, d->n);
 	if (c->valid_after > clock_wall() + consensus_interval(c))
-		log_limited(LOG_LEVEL_WARN, "directory: the newest consensus is from the future; this "
-			    "machine's clock seems to be slow valid_after=\"%s\"", when);
+		log_limited(LOG_LEVEL_WARN, "The newest consensus is from the future: this machine's clock "
+			    "seems to be slow. valid_after=\"%s\"", when);
 	fetch_schedule(d, c);
 	directory_note_signers(d, c->flavour);
 	offer_hold(d, c);

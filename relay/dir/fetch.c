@@ -22,6 +22,7 @@
 
 enum {
 	CERTS_REPLY_MAX = 1024 * 1024,
+	CERTS_PAUSE_MS = 3600 * 1000,
 	CONSENSUS_TIMEOUT_MS = 600000,
 	DOCS_TIMEOUT_MS = 120000,
 };
@@ -96,6 +97,19 @@ static int start_get(struct dir_authority *peer, struct http_call **ret, struct 
 
 static void retry_pending(struct directory *d);
 
+/* Whether some consensus carries signatures that cannot be judged yet; without one, all do. */
+static bool certs_awaited(const struct directory *d)
+{
+	bool any = false;
+
+	for (int i = 0; i < FLAVOURS; i++) {
+		if (d->consensus[i].pending || (d->docs.consensus[i] && d->docs.verdict[i].unknown))
+			return true;
+		any = any || d->docs.consensus[i];
+	}
+	return !any;
+}
+
 static void certs_done(void *arg, const struct http_reply *reply)
 {
 	struct directory *d = arg;
@@ -108,7 +122,7 @@ static void certs_done(void *arg, const struct http_reply *reply)
 		added = dircerts_add(&d->docs.certs, d->authorities, d->n, (const char *)reply->body,
 				     reply->body_len, clock_wall(), &bad);
 	if (bad)
-		log_limited(LOG_LEVEL_WARN, "directory: %s served key certificates that do not verify count=%zu",
+		log_limited(LOG_LEVEL_WARN, "An authority served key certificates that do not verify. authority=%s count=%zu",
 			    peer->conf->name, bad);
 	if (added) {
 		/* If that was not all, another may have the rest. */
@@ -118,6 +132,9 @@ static void certs_done(void *arg, const struct http_reply *reply)
 		retry_pending(d);
 	} else {
 		ask_failed(d, &d->certs);
+		/* No signature waits for one; an authority that has gone may never have one. */
+		if (!certs_awaited(d) && d->certs.due_ms < clock_now_ms() + CERTS_PAUSE_MS)
+			d->certs.due_ms = clock_now_ms() + CERTS_PAUSE_MS;
 	}
 	directory_kick(d);
 }
@@ -205,7 +222,7 @@ static void set_pending(struct consensus_fetch *f, struct consensus *c, unsigned
 /* A refused document is the authority's fault, or somebody's on the way: ask others for a while. */
 static void refuse(struct consensus_fetch *f, struct dir_authority *peer, const char *why)
 {
-	log_limited(LOG_LEVEL_WARN, "directory: refused a consensus from %s: %s", peer->conf->name, why);
+	log_limited(LOG_LEVEL_WARN, "A consensus was refused. authority=%s reason=\"%s\"", peer->conf->name, why);
 	peer->retry_ms = clock_now_ms() + directory_backoff_ms(f->d, 1);
 	ask_failed(f->d, &f->ask);
 }
@@ -222,11 +239,13 @@ static void take_consensus(struct consensus_fetch *f, struct consensus *c, unsig
 	if (r == 0) {
 		directory_note_served(peer, c);
 		set_pending(f, NULL, 0);
+		if (v.unknown)
+			d->certs.due_ms = 0;
 		directory_new_consensus(d, c);
 		return;
 	}
 	if (r == ERR_NOT_FOUND) {
-		log_info("directory: a consensus waits for certificates good=%u unknown=%u", v.n_good, v.n_unknown);
+		log_info("A consensus waits for key certificates. good=%u unknown=%u", v.n_good, v.n_unknown);
 		set_pending(f, c, who);
 		d->certs.due_ms = 0;
 		ask_failed(f->d, &f->ask);
@@ -274,7 +293,7 @@ static void consensus_done(void *arg, const struct http_reply *reply)
 	directory_kick(d);
 	if (reply->err || reply->status != 200) {
 		if (!reply->err && reply->status == 304 && d->docs.consensus[f->flavour])
-			log_debug("directory: %s has no newer consensus", peer->conf->name);
+			log_debug("An authority has no newer consensus. authority=%s", peer->conf->name);
 		ask_failed(f->d, &f->ask);
 		return;
 	}
@@ -328,7 +347,7 @@ static void docs_done(void *arg, const struct http_reply *reply)
 	}
 	/* One that sends anything but what was asked for gets a rest, like one that fails. */
 	if (got.bad) {
-		log_limited(LOG_LEVEL_WARN, "directory: %s served documents that do not verify count=%zu",
+		log_limited(LOG_LEVEL_WARN, "An authority served documents that do not verify. authority=%s count=%zu",
 			    peer->conf->name, got.bad);
 		peer->retry_ms = clock_now_ms() + directory_backoff_ms(d, 1);
 	}

@@ -65,7 +65,7 @@ void offer_hold(struct directory *d, const struct consensus *c)
 static void hand_over(struct directory *d, enum dir_doc kind, int r, int fd)
 {
 	if (r < 0) {
-		log_error("directory: cannot hand a document to the workers kind=%d: %s", kind, err_str(r));
+		log_error("A directory document cannot be handed to the workers. kind=%d error=\"%s\"", kind, err_str(r));
 		return;
 	}
 	if (d->hooks.document)

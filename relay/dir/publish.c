@@ -84,12 +84,12 @@ static void make_descriptor(struct directory *d)
 	if (r == 0)
 		r = descriptor_digest(p->digest, desc, strlen(desc));
 	if (r < 0) {
-		log_info("directory: no descriptor to publish: %s", err_str(r));
+		log_info("There is no descriptor to publish now. error=\"%s\"", err_str(r));
 		free(desc);
 		free(extra);
 		return;
 	}
-	log_notice("directory: publishing our descriptor to %zu authorities: %s", d->n, p->reason);
+	log_notice("Our descriptor goes to the authorities. authorities=%zu reason=\"%s\"", d->n, p->reason);
 	free(p->descriptor);
 	free(p->extrainfo);
 	p->descriptor = desc;
@@ -129,11 +129,10 @@ static void upload_done(void *arg, const struct http_reply *reply)
 				strcasecmp(not_new, "yes") == 0;
 		peer->upload_ms = 0;
 		peer->upload_failures = 0;
-		log_info("directory: %s took our descriptor%s", peer->conf->name,
-			 peer->not_new ? " as one that changes nothing" : "");
+		log_info("An authority took our descriptor. authority=%s not_new=%d", peer->conf->name, peer->not_new);
 	} else {
 		if (!reply->err && reply->status == 400)
-			log_limited(LOG_LEVEL_WARN, "directory: %s refused our descriptor: \"%s\"",
+			log_limited(LOG_LEVEL_WARN, "An authority refused our descriptor. authority=%s message=\"%s\"",
 				    peer->conf->name, peer->message);
 		peer->upload_ms = clock_now_ms() + directory_backoff_ms(d, peer->upload_failures++);
 	}
@@ -201,7 +200,7 @@ static void publish_again(struct directory *d, const struct consensus *c, const 
 		wait = RELIST_MS;
 	p->relist_ms = now + (wait << (p->relists < 3 ? p->relists : 3));
 	p->relists++;
-	log_warn("directory: %s; publishing again", reason);
+	log_warn("Our descriptor has to go up again. reason=\"%s\"", reason);
 	directory_publish(d, reason);
 }
 

@@ -94,7 +94,7 @@ static int read_file(const struct directory *d, enum dir_doc kind, char **ret, s
 		close(fd);
 	}
 	if (r < 0 && r != ERR_NOT_FOUND)
-		log_warn("directory: cannot use %s: %s", path, err_str(r));
+		log_warn("A cache file cannot be read. path=%s error=\"%s\"", path, err_str(r));
 	free(path);
 	return r;
 }
@@ -132,7 +132,7 @@ static void load_consensus(struct directory *d, enum consensus_flavour flavour)
 		return;
 	}
 	consensus_unref(c);
-	log_info("directory: %s is of no use: %s", file_names[consensus_kind(flavour)], err_str(r));
+	log_info("A cached consensus is of no use. file=%s error=\"%s\"", file_names[consensus_kind(flavour)], err_str(r));
 }
 
 void store_load(struct directory *d)
@@ -140,7 +140,7 @@ void store_load(struct directory *d)
 	if (!d->cache_dir)
 		return;
 	if (mkdir(d->cache_dir, 0700) < 0 && errno != EEXIST)
-		log_warn("directory: cannot make %s: %s", d->cache_dir, strerror(errno));
+		log_warn("The cache directory cannot be made. path=%s error=\"%s\"", d->cache_dir, strerror(errno));
 	load_certs(d);
 	load_consensus(d, FLAVOUR_MICRODESC);
 	if (d->cache) {
@@ -152,7 +152,7 @@ void store_load(struct directory *d)
 
 static void end_flavour(struct directory *d, struct loading *l)
 {
-	log_info("directory: loaded %zu of %zu documents from %s", l->got.added,
+	log_info("Documents were read from the cache. taken=%zu listed=%zu file=%s", l->got.added,
 		 d->docs.docs[l->flavour].n_listed, file_names[docs_kind(l->flavour)]);
 	if (l->got.added)
 		offer_changed(d, docs_kind(l->flavour));
@@ -300,7 +300,7 @@ static void save(const struct directory *d, enum dir_doc kind)
 	errno = 0;
 	r = replace_file(d, kind, temp, path);
 	if (r < 0)
-		log_limited(LOG_LEVEL_WARN, "directory: cannot write %s: %s", path, strerror(errno));
+		log_limited(LOG_LEVEL_WARN, "A cache file cannot be written. path=%s error=\"%s\"", path, strerror(errno));
 	free(temp);
 	free(path);
 }
