@@ -3,7 +3,7 @@
 
 #include "keeper.h"
 
-#include <stdio.h>
+#include <string.h>
 
 #include <nonos/err.h>
 
@@ -19,6 +19,18 @@ int cmd_stop(void *arg, bool dry_run, json_t **ret_result, struct ctl_error *err
 	return 0;
 }
 
+/* The complaints about a file are lines; an error message is one. */
+static void join_lines(char *text)
+{
+	size_t len = strlen(text);
+
+	if (len > 0 && text[len - 1] == '\n')
+		text[len - 1] = '\0';
+	for (char *p = text; *p; p++)
+		if (*p == '\n')
+			*p = ';';
+}
+
 int cmd_reload(void *arg, bool dry_run, json_t **ret_result, struct ctl_error *err)
 {
 	json_t *changes;
@@ -26,6 +38,7 @@ int cmd_reload(void *arg, bool dry_run, json_t **ret_result, struct ctl_error *e
 
 	if (r < 0) {
 		err->code = CTL_FAILED;
+		join_lines(err->message);
 		return r;
 	}
 	*ret_result = json_pack("{s:b, s:o}", "dry_run", dry_run, "changes", changes);

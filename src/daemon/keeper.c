@@ -324,11 +324,11 @@ static int open_ground(struct keeper *k)
 	    listeners_open(&k->listeners, c->or_listen.v, c->or_listen.n, n, err, sizeof(err)) < 0 ||
 	    process_make_parent(c->control_socket, uid, gid, err, sizeof(err)) < 0)
 		return fail(err);
+	if (c->pid_file && process_write_pid(c->pid_file, uid, gid, err, sizeof(err)) < 0)
+		return fail(err);
 	if (c->user && geteuid() == 0 && process_become_user(c->user, err, sizeof(err)) < 0)
 		return fail(err);
 	process_protect_memory();
-	if (c->pid_file && process_write_pid(c->pid_file, err, sizeof(err)) < 0)
-		return fail(err);
 	return 0;
 }
 
@@ -447,7 +447,7 @@ static int load_config(struct keeper *k)
 	if (config_load(&k->config, &rep, k->config_path) == 0)
 		return 0;
 	fputs(rep.text, stderr);
-	log_error("The configuration has %u mistakes; nothing was started.", rep.count);
+	log_error("The configuration is not good; nothing was started. mistakes=%u", rep.count);
 	config_report_free(&rep);
 	return ERR_CONFIG;
 }

@@ -85,7 +85,10 @@ void keeper_update_address(struct keeper *k)
 	k->v4 = v4;
 	k->v6 = v6;
 	k->addr_source = source;
-	log_notice("The address to advertise is %s. address=%s", source, log_addr(&k->v4));
+	if (v4.family == ADDR_NONE)
+		log_notice("No address to advertise is known; authorities are asked for it.");
+	else
+		log_notice("Advertising an address. address=%s source=\"%s\"", log_addr(&k->v4), source);
 	if (k->link)
 		keeper_feed_config(k);
 	keeper_publish(k, "address changed");

@@ -61,6 +61,8 @@ static void apply(struct keeper *k, const struct reload *r)
 	}
 	if (!r->any)
 		return;
+	if (keys_write_fingerprints(k->keys, c->nickname) < 0)
+		log_warn("The fingerprint files in %s cannot be written.", c->data_dir);
 	keeper_update_address(k);
 	keeper_feed_config(k);
 	if (r->descriptor)
@@ -86,7 +88,7 @@ int keeper_reload(struct keeper *k, bool dry_run, json_t **ret_report, char *err
 
 	if (result < 0) {
 		if (!dry_run) {
-			log_error("The configuration has %u mistakes; what was in force stays.", rep.count);
+			log_error("The configuration is not good; what was in force stays. mistakes=%u", rep.count);
 			log_lines(rep.text);
 		}
 		snprintf(err, err_cap, "%s", rep.text);

@@ -154,7 +154,7 @@ static void read_cb(evutil_socket_t sock, short what, void *arg)
 	}
 }
 
-/* Give one frame to the kernel: 0, ERR_AGAIN or ERR_IO. */
+/* Give one frame to the kernel: 0, ERR_AGAIN, ERR_CLOSED or ERR_IO. */
 static int send_frame(struct pipe *p, const void *data, size_t len, int fd)
 {
 	union {
@@ -174,6 +174,8 @@ static int send_frame(struct pipe *p, const void *data, size_t len, int fd)
 	}
 	if (sendmsg(p->fd, &mh, MSG_NOSIGNAL | MSG_DONTWAIT) >= 0)
 		return 0;
+	if (errno == EPIPE || errno == ECONNRESET)
+		return ERR_CLOSED;
 	return errno == EAGAIN || errno == EINTR || errno == ENOBUFS ? ERR_AGAIN : ERR_IO;
 }
 

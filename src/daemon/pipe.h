@@ -38,7 +38,7 @@ void pipe_free(struct pipe *p);
 
 /*
  * Send a message; `fd` is -1 or a descriptor that stays the caller's. ERR_LIMIT
- * when the other side has stopped reading, ERR_IO when it is gone: the
+ * when the other side has stopped reading, ERR_CLOSED when it is gone: the
  * pipe then ends by itself, from the event loop.
  */
 int pipe_send(struct pipe *p, enum message_type type, const void *payload, size_t len, int fd);

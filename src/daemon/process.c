@@ -163,14 +163,16 @@ int process_lock(int *ret_fd, const char *data_dir, uid_t uid, gid_t gid, char *
 	return 0;
 }
 
-int process_write_pid(const char *path, char *err, size_t err_cap)
+int process_write_pid(const char *path, uid_t uid, gid_t gid, char *err, size_t err_cap)
 {
 	char *temp = mem_printf("%s.new", path);
-	int fd = open(temp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
-	int r = 0;
+	int fd, r = 0;
 
+	/* A fresh file, whatever lay there: never write through another's name for a file. */
+	(void)!unlink(temp);
+	fd = open(temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
 	if (fd < 0 || fchmod(fd, 0644) < 0 || dprintf(fd, "%ld\n", (long)getpid()) < 0 ||
-	    rename(temp, path) < 0) {
+	    (uid != (uid_t)-1 && fchown(fd, uid, gid) < 0) || rename(temp, path) < 0) {
 		snprintf(err, err_cap, "Cannot write the pid file %s: %s.", path, strerror(errno));
 		r = ERR_IO;
 	}
@@ -190,8 +192,8 @@ void process_remove_pid(const char *path)
 		return;
 	n = read(fd, text, sizeof(text) - 1);
 	close(fd);
-	if (n > 0 && strtol(text, NULL, 10) == (long)getpid())
-		(void)!unlink(path);
+	if (n > 0 && strtol(text, NULL, 10) == (long)getpid() && unlink(path) < 0)
+		(void)!truncate(path, 0);
 }
 
 unsigned long long process_memory(void)

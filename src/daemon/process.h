@@ -39,8 +39,11 @@ int process_make_parent(const char *path, uid_t uid, gid_t gid, char *err, size_
  */
 int process_lock(int *ret_fd, const char *data_dir, uid_t uid, gid_t gid, char *err, size_t err_cap);
 
-/* Write our pid to `path`, atomically. And remove it, if it still holds our pid. */
-int process_write_pid(const char *path, char *err, size_t err_cap);
+/*
+ * Write our pid to `path`, atomically; the file becomes `uid`'s, if not -1. And
+ * remove it, if it still holds our pid; empty it where we may not remove it any more.
+ */
+int process_write_pid(const char *path, uid_t uid, gid_t gid, char *err, size_t err_cap);
 void process_remove_pid(const char *path);
 
 /* Resident memory of this process, bytes; 0 when /proc does not tell. */

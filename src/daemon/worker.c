@@ -313,6 +313,8 @@ int worker_main(unsigned index)
 	ignore_signals();
 	/* Should the pipe's end ever be missed, the kernel still takes the worker along. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	/* Whatever the keeper's parent had left open is no business of a worker's. */
+	(void)!close_range(WORKER_FD + 1, ~0u, 0);
 	process_protect_memory();
 	snprintf(ident, sizeof(ident), "nonosd[worker %u]", index);
 	log_set_ident(ident);

@@ -65,7 +65,7 @@ static void test_pid_file(void **state)
 	FILE *f;
 
 	(void)state;
-	assert_int_equal(process_write_pid(in_dir("pid"), err, sizeof(err)), 0);
+	assert_int_equal(process_write_pid(in_dir("pid"), (uid_t)-1, (gid_t)-1, err, sizeof(err)), 0);
 	f = fopen(in_dir("pid"), "r");
 	assert_non_null(fgets(text, sizeof(text), f));
 	fclose(f);
@@ -78,7 +78,7 @@ static void test_pid_file(void **state)
 	fclose(f);
 	process_remove_pid(in_dir("pid"));
 	assert_int_equal(unlink(in_dir("pid")), 0);
-	assert_int_equal(process_write_pid("/nonexistent/pid", err, sizeof(err)), ERR_IO);
+	assert_int_equal(process_write_pid("/nonexistent/pid", (uid_t)-1, (gid_t)-1, err, sizeof(err)), ERR_IO);
 }
 
 static void test_make_dir(void **state)
