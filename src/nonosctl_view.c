@@ -217,9 +217,12 @@ static void view_authority(FILE *out, const json_t *a)
 	if (number_of(a, "last_upload") == 0 && status == 0) {
 		fputs("nothing uploaded", out);
 	} else {
-		fputs("uploaded ", out);
+		fputs("upload ", out);
 		print_time(out, number_of(a, "last_upload"));
-		fprintf(out, ", said %lld", status);
+		if (status > 0)
+			fprintf(out, ", said %lld", status);
+		else
+			fputs(status < 0 ? ", failed" : ", no answer yet", out);
 		if (text_of(a, "message")[0]) {
 			fputs(" \"", out);
 			view_escaped(out, text_of(a, "message"));

@@ -25,6 +25,7 @@ enum {
 	EXPIRY_WARN_S = 7 * 86400,
 	EXPIRY_URGENT_S = 2 * 86400,
 	BANDWIDTH_SAVE_MS = 3600 * 1000,
+	STATUS_INTERVAL_MS = 30 * 1000,
 };
 
 static const int signal_numbers[KEEPER_SIGNALS] = { SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGCHLD };
@@ -48,6 +49,7 @@ void keeper_notify_status(struct keeper *k)
 {
 	struct relay_counters c;
 
+	k->status_told_ms = clock_now_ms();
 	team_counters(k->team, &c);
 	notify_send("STATUS=%s: %llu links, %llu circuits", keeper_state_str(k->state),
 		    (unsigned long long)c.links, (unsigned long long)c.circuits);
@@ -167,29 +169,32 @@ static void second_cb(evutil_socket_t fd, short what, void *arg)
 	if (clock_now_ms() >= k->link_renew_ms && k->state == KEEPER_RUNNING)
 		if (keeper_renew_link(k) < 0)
 			k->link_renew_ms = clock_now_ms() + 3600 * 1000;
-	keeper_notify_status(k);
+	keeper_check_bandwidth(k);
+	if (clock_now_ms() - k->status_told_ms >= STATUS_INTERVAL_MS)
+		keeper_notify_status(k);
 }
 
-/* Only an operator can renew the signing key when the master key is elsewhere. */
+/*
+ * Only an operator can renew the signing key when the master key is elsewhere;
+ * else it was renewed two days before its end, unless that failed.
+ */
 static void warn_of_expiry(struct keeper *k)
 {
 	int64_t now = clock_wall(), left = keys_signing_expires(k->keys) - now;
+	bool offline = keys_master_is_offline(k->keys);
+	const char *what = offline ? "Make a new one with the offline master key and put it into the keys directory."
+				   : "It could not be renewed, see above.";
 
-	if (left >= EXPIRY_WARN_S || (k->expiry_warned && now - k->expiry_warned < 86400))
-		return;
-	/* Renewed by itself two days before, when the master key is here. */
-	if (!keys_master_is_offline(k->keys) && left >= EXPIRY_URGENT_S / 2)
+	if (left >= (offline ? EXPIRY_WARN_S : EXPIRY_URGENT_S / 2) ||
+	    (k->expiry_warned && now - k->expiry_warned < 86400))
 		return;
 	k->expiry_warned = now;
 	if (left <= 0)
-		log_error("The signing key has expired: other relays refuse us. Put a new one, signed by the offline master key, into %s/keys.",
-			  k->config->data_dir);
+		log_error("The signing key has expired, so other relays refuse us. %s", what);
 	else if (left < EXPIRY_URGENT_S)
-		log_error("The signing key expires in %lld hours. Put a new one, signed by the offline master key, into %s/keys.",
-			  (long long)left / 3600, k->config->data_dir);
+		log_error("The signing key expires in %lld hours. %s", (long long)left / 3600, what);
 	else
-		log_warn("The signing key expires in %lld days. Make a new one with the offline master key and put it into %s/keys.",
-			 (long long)left / 86400, k->config->data_dir);
+		log_warn("The signing key expires in %lld days. %s", (long long)left / 86400, what);
 }
 
 static void hour_cb(evutil_socket_t fd, short what, void *arg)
@@ -253,26 +258,30 @@ static void on_reached(struct keeper *k)
 }
 
 /* What a worker passes on came from peers; a worker is not believed more than they are. */
-static void on_message(void *arg, unsigned index, struct frame *f)
+static int on_message(void *arg, unsigned index, struct frame *f)
 {
 	struct keeper *k = arg;
 	struct message_seen seen;
 	struct message_skew skew;
+	int r = 0;
 
 	(void)index;
 	switch (f->row->type) {
 	case MSG_ADDRESS_SEEN:
-		if (message_seen_read(&seen, &f->payload) == 0 && keeper_knows_authority(k, seen.peer_rsa_id))
+		r = message_seen_read(&seen, &f->payload);
+		if (r == 0 && keeper_knows_authority(k, seen.peer_rsa_id))
 			keeper_address_seen(k, &seen.ours, seen.peer_rsa_id);
 		break;
 	case MSG_CLOCK_SKEW:
-		if (message_skew_read(&skew, &f->payload) == 0)
+		r = message_skew_read(&skew, &f->payload);
+		if (r == 0)
 			on_clock_skew(k, &skew);
 		break;
 	case MSG_REACHED:
 		on_reached(k);
 		break;
 	}
+	return r;
 }
 
 /* -- starting ------------------------------------------------------------------- */

@@ -68,7 +68,9 @@ struct keeper {
 	const char *addr_source;	/* "configured", "listener", "found out", "none" */
 	bool reached;			/* an authenticated peer has connected */
 	struct bandwidth bandwidth;
-	uint64_t bandwidth_saved_ms;
+	uint64_t bandwidth_saved_ms, status_told_ms;
+	uint64_t published_observed;	/* in the last descriptor; 0: none made yet */
+	uint64_t bandwidth_told_ms;	/* when it was published for the bandwidth's sake */
 };
 
 struct keeper_options {
@@ -111,6 +113,9 @@ int keeper_directory_start(struct keeper *k, char *err, size_t err_cap);
 
 /* Upload the descriptor soon, if there is all it needs. */
 void keeper_publish(struct keeper *k, const char *reason);
+
+/* Publish when the observed bandwidth has doubled or halved since the last descriptor. */
+void keeper_check_bandwidth(struct keeper *k);
 
 /* What a descriptor still lacks, for status; NULL: nothing. */
 const char *keeper_waits_for(const struct keeper *k);

@@ -116,7 +116,7 @@ const char *keeper_waits_for(const struct keeper *k)
 {
 	if (!k->keys)
 		return "keys";
-	if (!team_is_ready(k->team))
+	if (k->state == KEEPER_STARTING)
 		return "workers";
 	if (k->v4.family == ADDR_NONE)
 		return "an address to advertise: set \"address\", or wait until authorities tell it";
@@ -180,6 +180,8 @@ static int make_descriptor(void *arg, char **ret_descriptor, char **ret_extrainf
 	r = descriptor_make(ret_descriptor, ret_extrainfo, k->keys, &f);
 	if (r < 0)
 		log_error("The server descriptor cannot be made. error=\"%s\"", err_str(r));
+	else
+		k->published_observed = f.bandwidth_observed;
 	return r;
 }
 
@@ -187,6 +189,18 @@ void keeper_publish(struct keeper *k, const char *reason)
 {
 	if (k->directory && k->state == KEEPER_RUNNING && !keeper_waits_for(k))
 		directory_publish(k->directory, reason);
+}
+
+void keeper_check_bandwidth(struct keeper *k)
+{
+	enum { INTERVAL_MS = 30 * 60 * 1000 };
+	uint64_t now = advertised_observed(k), before = k->published_observed;
+
+	if (before == 0 || (now < 2 * before && now > before / 2) ||
+	    (k->bandwidth_told_ms && clock_now_ms() - k->bandwidth_told_ms < INTERVAL_MS))
+		return;
+	k->bandwidth_told_ms = clock_now_ms();
+	keeper_publish(k, "bandwidth changed");
 }
 
 /* -- hooks of the directory ------------------------------------------------------- */

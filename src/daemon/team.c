@@ -208,8 +208,7 @@ static int on_message(void *arg, struct frame *f, int fd)
 			check_drained(m->team);
 		return 0;
 	default:
-		m->team->hooks.message(m->team->hooks.arg, m->index, f);
-		return 0;
+		return m->team->hooks.message(m->team->hooks.arg, m->index, f);
 	}
 }
 

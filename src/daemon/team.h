@@ -37,7 +37,8 @@ enum {
 struct team_hooks {
 	void (*greet)(void *arg, unsigned index);		/* a new worker: send what it needs */
 	void (*ready)(void *arg);				/* the last worker missing became ready */
-	void (*message)(void *arg, unsigned index, struct frame *f);	/* what is not the team's business */
+	/* What is not the team's business. A negative result ends the worker. */
+	int (*message)(void *arg, unsigned index, struct frame *f);
 	void (*drained)(void *arg);				/* all of them */
 	void *arg;
 };

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <event2/event.h>
@@ -303,6 +304,15 @@ static void ignore_signals(void)
 		signal(ignored[i], SIG_IGN);
 }
 
+/* Somebody may type --worker at a prompt. */
+static bool has_pipe(void)
+{
+	int type = 0;
+	socklen_t len = sizeof(type);
+
+	return getsockopt(WORKER_FD, SOL_SOCKET, SO_TYPE, &type, &len) == 0 && type == SOCK_SEQPACKET;
+}
+
 int worker_main(unsigned index)
 {
 	struct process_end end = { .base = NULL };
@@ -310,6 +320,10 @@ int worker_main(unsigned index)
 	struct worker *w;
 	char ident[40];
 
+	if (!has_pipe()) {
+		fputs("nonosd: --worker is how a running nonosd starts its workers\n", stderr);
+		return 2;
+	}
 	ignore_signals();
 	/* Should the pipe's end ever be missed, the kernel still takes the worker along. */
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
