@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -266,6 +267,45 @@ static void test_network(void **state)
 	config_free(c);
 }
 
+/* The example that is installed, and the files of the known networks, are good. */
+static void test_shipped_files(void **state)
+{
+	static const char *const networks[] = { "tor", "anyone" };
+	const char *top = getenv("TOP_SRCDIR");
+	struct config_report rep = { 0 };
+	char path[4096];
+	struct config *c;
+
+	(void)state;
+	if (!top)
+		skip();
+	for (size_t i = 0; i < 2; i++) {
+		FILE *in, *out;
+		int ch;
+
+		snprintf(path, sizeof(path), "%s/contrib/nonosd.conf", top);
+		in = fopen(path, "r");
+		assert_non_null(in);
+		snprintf(path, sizeof(path), "/tmp/nonos-conf-%ld", (long)getpid());
+		out = fopen(path, "w");
+		assert_non_null(out);
+		while ((ch = fgetc(in)) != EOF)
+			fputc(ch, out);
+		fclose(in);
+		fprintf(out, "network_file = %s/contrib/networks/%s.conf\n", top, networks[i]);
+		fclose(out);
+		if (config_load(&c, &rep, path) < 0)
+			fail_msg("%s", rep.text);
+		assert_true(c->authority.n >= 7);
+		config_free(c);
+		unlink(path);
+	}
+	assert_null(rep.text);
+	assert_int_equal(config_load(&c, &rep, "/nonexistent"), ERR_CONFIG);
+	assert_non_null(strstr(rep.text, "/nonexistent: cannot be opened"));
+	config_report_free(&rep);
+}
+
 struct seen_changes {
 	unsigned applied, kept;
 };
@@ -312,7 +352,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_defaults), cmocka_unit_test(test_values), cmocka_unit_test(test_units),
 		cmocka_unit_test(test_errors), cmocka_unit_test(test_sizes), cmocka_unit_test(test_many_errors),
-		cmocka_unit_test(test_network), cmocka_unit_test(test_adopt),
+		cmocka_unit_test(test_network), cmocka_unit_test(test_shipped_files),
+		cmocka_unit_test(test_adopt),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
