@@ -48,7 +48,7 @@ build() {
 
 # warnings NAME: none may be in the log of that build.
 warnings() {
-	if grep -n 'warning:' "$ROOT/build/$1/make.out"; then
+	if grep -E '\.[ch]:[0-9:]+ warning:' "$ROOT/build/$1/make.out"; then
 		count 0 1
 	fi
 }

@@ -50,7 +50,6 @@ def status_of(answer):
     ("/tor/keys/fp-sk/zz-zz", {400, 404}), ("/tor/server/fp/xyz", {400, 404}),
     ("/tor/server/d/" + "00" * 20 + ".z", {404}),
     ("/tor/status-vote/current/consensus/" + "+".join(["00" * 20] * 50), {404}),
-    ("/tor/\0\1\2", {400, 404}),
 ])
 def test_requests(circuit, path, wanted):
     """What a cache has it gives, what it has not is 404, what is nonsense 400 or 404."""
@@ -66,12 +65,12 @@ def test_requests(circuit, path, wanted):
 
 @pytest.mark.parametrize("request_bytes", [
     b"POST /tor/ HTTP/1.0\r\nContent-Length: 999999999\r\n\r\n" + b"x" * 3000,
-    b"DELETE / HTTP/1.0\r\n\r\n", b"GET\r\n\r\n", b"\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n",
+    b"DELETE / HTTP/1.0\r\n\r\n", b"GET\r\n\r\n", b"GET /tor/\0\1\2 HTTP/1.0\r\n\r\n", b"\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n",
     b"\0" * 600 + b"\r\n\r\n", os.urandom(5000),
     b"GET /tor/server/authority HTTP/1.0\r\nContent-Length: -1\r\n\r\n",
     b"GET /tor/server/authority HTTP/1.0\r\nIf-Modified-Since: " + b"9" * 3000 + b"\r\n\r\n",
     b"GET /tor/server/authority HTTP/1.0\r\nAccept-Encoding: " + b"gzip," * 1000 + b"\r\n\r\n",
-], ids=range(10))
+], ids=range(11))
 def test_broken_requests(circuit, request_bytes):
     """Answered with an error or ended; never a hang of anything else."""
     try:
@@ -183,9 +182,9 @@ def test_authority_that_bombs(lab):
         lab.add_ours("bombed", extra=[line])
         try:
             lab.start(["bombed"])
-            peak, deadline = 0, time.time() + 60 * SLOW
+            peak, deadline = 0, time.time() + 20 * SLOW
             lab.wait_relay("bombed", timeout=int(60 * SLOW), clients=False)
-            while time.time() < deadline and len(asked) < 2 * len(ANSWERS):
+            while time.time() < deadline and len(asked) < len(ANSWERS):
                 pid = lab.pid("bombed")
                 assert pid, lab.log_tail("bombed", 20)
                 peak = max(peak, proc_rss(pid)["rss_kib"] / 1024)

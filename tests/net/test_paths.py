@@ -6,7 +6,7 @@ import time
 import pytest
 
 from conftest import FLAGS, SLOW
-from tornet import HOST
+from tornet import HOST, TornetError
 from tornet.util import proc_tree
 
 
@@ -36,10 +36,21 @@ def links_between(net, a, b):
 
 
 def newcomer(lab, name):
-    """One more of ours, with one worker; gives a tor relay that has no link with it yet."""
+    """One more of ours, with one worker; gives a tor relay that has no link with it yet but
+    knows it: tor takes an incoming link for a client's until its consensus lists the peer."""
     lab.add_ours(name, workers=1)
     lab.start([name])
     lab.wait_relay(name, FLAGS, timeout=int(90 * SLOW))
+    deadline = time.time() + 60 * SLOW
+    with lab.pollers() as get:
+        for node in lab.by_role("relay", "exit"):
+            while True:
+                try:
+                    get(node["name"]).getinfo("ns/id/" + lab.fingerprint(name))
+                    break
+                except TornetError:
+                    assert time.time() < deadline, "%s does not know %s" % (node["name"], name)
+                    time.sleep(0.5)
     fresh = [n["name"] for n in lab.by_role("relay", "exit")
              if links_between(lab, name, n["name"]) == (0, 0)]
     assert fresh, "every relay has a link with the newcomer already"

@@ -82,9 +82,10 @@ class Traffic:
                             if col[:1] == ["STREAM"] and col[2] in ("NEW", "NEWRESOLVE"):
                                 ctl.cmd("ATTACHSTREAM %s %s" % (col[1], cids[turn % circuits]))
                                 turn += 1
-                            elif col[:1] == ["STREAM"] and col[2] == "DETACHED":
-                                refused.append(event)       # else it would wait for us
-                                ctl.cmd("CLOSESTREAM %s 1" % col[1])
+                            elif col[:1] == ["STREAM"] and "REMOTE_REASON=" in event:
+                                refused.append(event)
+                                if col[2] == "DETACHED":    # else it would wait for us
+                                    ctl.cmd("CLOSESTREAM %s 1" % col[1])
                 attacher = threading.Thread(target=attach, daemon=True)
                 attacher.start()
                 try:
