@@ -179,10 +179,11 @@ int rsa_verify_raw(const struct rsa_key *k, const uint8_t *sig, size_t sig_len,
 /* -- X.509 --------------------------------------------------------------- */
 
 /*
- * Make the certificate of a TLS link: a fresh P-256 key, random-looking subject and
- * issuer names ("www.<random>.net"), valid from `not_before` for
- * `lifetime_s`. Outputs are malloc()ed DER; wipe the key with
- * secret_wipe() before free(). (tor-spec 2)
+ * Make the certificate of a TLS link: a fresh RSA-2048 key, random-looking subject
+ * and issuer names ("www.<random>.net"), valid from `not_before` for
+ * `lifetime_s`. With a key on a curve tor 0.4.9 logs a warning for every link.
+ * Outputs are malloc()ed DER; wipe the key with secret_wipe() before free().
+ * (tor-spec 2)
  */
 int x509_make_link_cert(uint8_t **ret_key_der, size_t *ret_key_len, uint8_t **ret_cert_der,
 			size_t *ret_cert_len, int64_t not_before, int64_t lifetime_s);

@@ -50,7 +50,7 @@ struct link_keys {
 	uint8_t ed_id[32];
 	uint8_t auth_public[32];	/* link authentication key (certificate type 6) */
 	uint8_t auth_secret[64];	/* its expanded secret */
-	uint8_t tls_key[512];		/* DER */
+	uint8_t tls_key[2048];		/* DER */
 	uint16_t tls_key_len;
 	uint8_t tls_cert[2048];		/* DER */
 	uint16_t tls_cert_len;

@@ -13,13 +13,14 @@
 #include "crypto_priv.h"
 
 #include <openssl/evp.h>
+#include <openssl/rsa.h>
 #include <openssl/x509.h>
 
 #include <nonos/err.h>
 #include <nonos/mem.h>
 #include <nonos/rand.h>
 
-enum { RSA_ID_CERT_MAX = 4096, RSA_ID_BITS = 1024 };
+enum { RSA_ID_CERT_MAX = 4096, RSA_ID_BITS = 1024, LINK_KEY_BITS = 2048 };
 
 static bool set_name(X509_NAME *name, const char *host)
 {
@@ -89,7 +90,7 @@ int x509_make_link_cert(uint8_t **ret_key_der, size_t *ret_key_len, uint8_t **re
 			size_t *ret_cert_len, int64_t not_before, int64_t lifetime_s)
 {
 	char subject[CRYPTO_HOSTNAME_CAP], issuer[CRYPTO_HOSTNAME_CAP];
-	EVP_PKEY *pkey = EVP_EC_gen("P-256");
+	EVP_PKEY *pkey = EVP_RSA_gen(LINK_KEY_BITS);
 	X509 *cert = NULL;
 	uint8_t *cert_der;
 	size_t cert_len;
