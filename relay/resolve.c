@@ -381,10 +381,13 @@ static struct resolve_query *query_new(struct lookup *l, resolve_cb *cb, void *a
 static int ask(struct resolver *r, struct resolve_query **ret, const struct addr *ptr, const char *name,
 	       resolve_cb *cb, void *arg)
 {
-	struct lookup *l = lookup_find(r, ptr, name);
+	struct lookup *l;
 	int e;
 
 	*ret = NULL;
+	if (!r)
+		return ERR_STATE;
+	l = lookup_find(r, ptr, name);
 	if (l && !l->search) {
 		struct resolve_answer answer = l->answer;
 

@@ -46,7 +46,8 @@ int resolver_add_nameserver(struct resolver *r, const struct addr *a, bool only)
 
 /*
  * The callback comes once, possibly before the call returns, unless cancelled. *ret is NULL in
- * that case. Names are lower case. ERR_LIMIT: too much under way; no callback comes.
+ * that case. Names are lower case. ERR_LIMIT: too much under way, ERR_STATE: `r` is
+ * NULL (it could not be made); no callback comes.
  */
 int resolve_name(struct resolver *r, struct resolve_query **ret, const char *name, resolve_cb *cb, void *arg);
 int resolve_ptr(struct resolver *r, struct resolve_query **ret, const struct addr *a, resolve_cb *cb, void *arg);

@@ -434,6 +434,7 @@ static void test_free_pending(void **state)
 	assert_int_equal(g.times, 0);
 	resolver_free(NULL);
 	resolve_cancel(NULL);
+	assert_int_equal(resolve_name(NULL, &q, "four.example", got_cb, &g), ERR_STATE);
 }
 
 int main(void)
