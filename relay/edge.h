@@ -19,7 +19,7 @@ struct edge;
 /* `sendme_inc` is 0 when congestion control was not agreed: fixed windows. */
 struct edge *edge_new(struct relay *r, struct circuit *c, uint8_t sendme_inc);
 
-/* Close every stream and drop what is queued; sends nothing to the client. */
+/* Close every stream; sends nothing to the client. Sockets are offered what waits for them once more. */
 void edge_free(struct edge *e);
 
 /*

@@ -64,23 +64,6 @@ static enum end_reason reason_of_errno(int e)
 	}
 }
 
-void exit_clear(struct stream *s)
-{
-	if (s->kind != STREAM_EXIT)
-		return;
-	if (s->fd >= 0) {
-		event_del(&s->read_event);
-		event_del(&s->write_event);
-		close(s->fd);
-		s->fd = -1;
-	}
-	if (s->out)
-		evbuffer_free(s->out);
-	s->out = NULL;
-	free(s->target);
-	s->target = NULL;
-}
-
 /* -- socket to client */
 
 void exit_pull(struct stream *s)
@@ -142,6 +125,26 @@ static ssize_t write_out(struct stream *s)
 	evbuffer_drain(s->out, (size_t)written);
 	s->edge->relay->counters.exit_written_bytes += (uint64_t)written;
 	return written;
+}
+
+void exit_clear(struct stream *s)
+{
+	if (s->kind != STREAM_EXIT)
+		return;
+	/* What came just before DESTROY is owed to the server: one try, the kernel mostly takes it. */
+	if (s->state >= STREAM_OPEN && stream_buffered(s))
+		(void)write_out(s);
+	if (s->fd >= 0) {
+		event_del(&s->read_event);
+		event_del(&s->write_event);
+		close(s->fd);
+		s->fd = -1;
+	}
+	if (s->out)
+		evbuffer_free(s->out);
+	s->out = NULL;
+	free(s->target);
+	s->target = NULL;
 }
 
 static void flush(struct stream *s)

@@ -654,6 +654,24 @@ static void test_end_lingers(void **state)
 	server_close();
 }
 
+/* Data with DESTROY right behind it. */
+static void test_destroyed_after_data(void **state)
+{
+	uint8_t buf[16];
+	int fd;
+
+	(void)state;
+	server_open(AF_INET);
+	fakes_start("accept *:*", 0);
+	fd = open_stream(5, "127.0.0.1");
+	assert_int_equal(fake_message(RELAY_DATA, 5, "last words", 10), 0);
+	fakes_stop();
+	assert_int_equal(recv(fd, buf, sizeof(buf), 0), 10);
+	assert_int_equal(recv(fd, buf, sizeof(buf), 0), 0);
+	close(fd);
+	server_close();
+}
+
 static void test_half_closed(void **state)
 {
 	uint8_t cell[RELAY_DATA_MAX] = { 0 };
@@ -943,6 +961,7 @@ int main(void)
 		cmocka_unit_test(test_fair_turns),	 cmocka_unit_test(test_blocked_circuit),
 		cmocka_unit_test(test_xoff_xon_received), cmocka_unit_test(test_xoff_sent),
 		cmocka_unit_test(test_xoff_ignored),	 cmocka_unit_test(test_end_lingers),
+		cmocka_unit_test(test_destroyed_after_data),
 		cmocka_unit_test(test_half_closed),	 cmocka_unit_test(test_half_closed_sendmes),
 		cmocka_unit_test(test_protocol_violations), cmocka_unit_test(test_stream_limit),
 		cmocka_unit_test(test_circuit_dies),	 cmocka_unit_test(test_reset),
