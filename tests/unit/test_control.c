@@ -44,10 +44,21 @@ static int run_change(void *arg, bool dry_run, json_t **ret_result, struct ctl_e
 	return ERR_STATE;
 }
 
+/* What is left of a sentence in UTF-8 that did not fit. */
+static int run_cut(void *arg, bool dry_run, json_t **ret_result, struct ctl_error *err)
+{
+	(void)arg;
+	(void)dry_run;
+	(void)ret_result;
+	err->code = CTL_FAILED;
+	snprintf(err->message, sizeof(err->message), "caf\xc3");
+	return ERR_STATE;
+}
+
 static const struct ctl_command rows[] = {
-	{ "ping", 0, run_ping }, { "change", CTL_CHANGES, run_change },
+	{ "ping", 0, run_ping }, { "change", CTL_CHANGES, run_change }, { "cut", 0, run_cut },
 };
-static const struct ctl_commands commands = { rows, 2, NULL };
+static const struct ctl_commands commands = { rows, 3, NULL };
 
 static void test_answers(void **state)
 {
@@ -79,6 +90,8 @@ static void test_answers(void **state)
 		  "{\"code\":-32002,\"message\":\"not now\"}" },
 		{ "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"change\",\"params\":{\"dry_run\":true}}", true,
 		  "\"result\":{\"dry_run\":true}" },
+		{ "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"cut\"}", false,
+		  "\"error\":{\"code\":-32003,\"message\":\"caf?\"}" },
 		{ "[]", false, "-32600" },
 		{ "[{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"},3,{\"jsonrpc\":\"2.0\",\"method\":\"ping\"}]", false,
 		  "[{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":\"pong\"},{\"jsonrpc\":\"2.0\",\"id\":null,\"error\"" },
