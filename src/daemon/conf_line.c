@@ -6,7 +6,7 @@
 
 static bool is_space(char c)
 {
-	return c == ' ' || c == '\t' || c == '\r';
+	return c == ' ' || c == '\t';
 }
 
 /* One UTF-8 sequence of `p`, or 0: no overlong forms, surrogates or control characters. */
@@ -25,7 +25,7 @@ static size_t utf8_len(const unsigned char *p, size_t len)
 	}
 	if (c < least[n] || c > 0x10ffff || (c >= 0xd800 && c < 0xe000))
 		return 0;
-	return (c < 0x20 && c != '\t' && c != '\r') || (c >= 0x7f && c < 0xa0) ? 0 : n;
+	return (c < 0x20 && c != '\t') || (c >= 0x7f && c < 0xa0) ? 0 : n;
 }
 
 static bool text_is_clean(const char *p, size_t len)
@@ -107,6 +107,8 @@ bool config_line_next(struct config_lines *lines, struct config_line *ret)
 	newline = memchr(p, '\n', left);
 	len = newline ? (size_t)(newline - p) : left;
 	lines->p += newline ? len + 1 : len;
+	if (len > 0 && p[len - 1] == '\r')
+		len--;
 	*ret = (struct config_line){ .kind = LINE_BLANK, .number = ++lines->number };
 	if (len > CONFIG_LINE_MAX) {
 		line_fail(ret, "the line is longer than 8192 bytes");

@@ -162,6 +162,7 @@ static void test_errors(void **state)
 		{ RELAY "contact =   # nothing\n" TEST_NET, "file:4:", "no value" },
 		{ RELAY TEST_NET "[node\n", "file:7:", "ends with" },
 		{ RELAY "contact = a\x1b[2J\n" TEST_NET, "file:4:", "control characters" },
+		{ RELAY "contact = a\rb\n" TEST_NET, "file:4:", "control characters" },
 		{ RELAY "contact = \xc0\xaf\n" TEST_NET, "file:4:", "UTF-8" },
 		{ RELAY "contact = \xed\xa0\x80\n" TEST_NET, "file:4:", "UTF-8" },
 		{ RELAY "bandwidth_rate = 10\n" TEST_NET, "file:4:", "MB/s" },
