@@ -78,15 +78,18 @@ static int usage_error(const char *fmt, const char *what)
 }
 
 /* "onion rotate" and "onion.rotate" are the same. */
-static const struct command *command_find(int argc, char **argv)
+static void join_words(char *method, size_t cap, int argc, char **argv)
 {
-	char method[64] = "";
-
+	method[0] = '\0';
 	for (int i = 0; i < argc; i++) {
 		size_t used = strlen(method);
 
-		snprintf(method + used, sizeof(method) - used, "%s%s", i ? "." : "", argv[i]);
+		snprintf(method + used, cap - used, "%s%s", i ? "." : "", argv[i]);
 	}
+}
+
+static const struct command *command_find(const char *method)
+{
 	for (size_t i = 0; i < N_COMMANDS; i++)
 		if (strcmp(method, commands[i].method) == 0)
 			return &commands[i];
@@ -190,15 +193,17 @@ int main(int argc, char **argv)
 	const char *env = getenv("NONOS_SOCKET");
 	struct options o = { .socket = env && env[0] ? env : default_socket, .timeout_s = DEFAULT_TIMEOUT_S };
 	const struct command *c;
+	char method[64];
 	int r = parse_options(&o, argc, argv);
 
 	if (r)
 		return r - 1;
 	if (optind == argc)
 		return usage_error("no command given%s", "");
-	c = command_find(argc - optind, argv + optind);
+	join_words(method, sizeof(method), argc - optind, argv + optind);
+	c = command_find(method);
 	if (!c)
-		return usage_error("there is no command \"%s\"", argv[optind]);
+		return usage_error("there is no command \"%s\"", method);
 	if (o.dry_run && !(c->flags & CTL_CHANGES))
 		return usage_error("\"%s\" changes nothing, so it takes no --dry-run", c->method);
 	return run(&o, c);
