@@ -270,10 +270,28 @@ static int open_keys_dir(int *ret_dir, struct opening *o)
 
 /* -- public ------------------------------------------------------------------------ */
 
+/*
+ * A fingerprint is written once there are keys. Where it stands alone, the keys
+ * were lost or are on a disk that is not mounted: to begin anew is for the
+ * operator to say, because authorities take a new pair of keys for a new relay.
+ */
+static bool has_lost_keys(const char *data_dir)
+{
+	char *path = mem_printf("%s/fingerprint", data_dir);
+	bool found = access(path, F_OK) == 0;
+
+	free(path);
+	return found;
+}
+
 static int open_new(struct opening *o, const char *data_dir)
 {
 	int r;
 
+	if (has_lost_keys(data_dir))
+		return opening_complain(o, ERR_STATE, "%s/fingerprint names an identity, but its keys are not in %s: "
+				"restore them from a backup, or remove the file fingerprint to start as a new relay",
+				data_dir, o->path);
 	if (mkdir(data_dir, 0700) < 0 && errno != EEXIST)
 		return opening_complain(o, ERR_SYSTEM, "cannot make %s: %s", data_dir, strerror(errno));
 	o->dir = -1;

@@ -42,8 +42,8 @@ enum {
 
 /*
  * Open the keys below `data_dir`, making what is missing: a directory without any
- * identity file gets a new identity; half an identity (only RSA, or only Ed25519)
- * is ERR_STATE and nothing is written. Secret files that others may read are refused
+ * identity file gets a new identity; half an identity (only RSA, or only Ed25519),
+ * or none beside the file `fingerprint` of one that was, is ERR_STATE and nothing is written. Secret files that others may read are refused
  * (ERR_PERMISSION). With the master key offline, a signing key past its time is
  * ERR_EXPIRED, a missing one ERR_NOT_FOUND; with it at hand either is made anew.
  * `ret_err` gets a sentence for the operator on failure.

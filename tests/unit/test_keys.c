@@ -227,6 +227,24 @@ static void test_of_tor(void **state)
 	keys_free(k);
 }
 
+/* The keys are gone, but not the trace of them: no new identity unless the operator says so. */
+static void test_lost_keys(void **state)
+{
+	struct relay_keys *k = NULL;
+
+	(void)state;
+	copy_tor_dir("data");
+	assert_int_equal(reopen(&k, "data", NOW), 0);
+	assert_int_equal(keys_write_fingerprints(k, "abc"), 0);
+	remove_tree(in_root("data/keys"));
+	assert_int_equal(reopen(&k, "data", NOW), ERR_STATE);
+	assert_non_null(strstr(err, "backup"));
+	assert_false(exists(in_root("data/keys")));
+	assert_int_equal(unlink(in_root("data/fingerprint")), 0);
+	assert_int_equal(reopen(&k, "data", NOW), 0);
+	keys_free(k);
+}
+
 /* Any set of the seven files taken away: refused, or the same identity. */
 static void test_missing_files(void **state)
 {
@@ -623,7 +641,8 @@ int main(void)
 {
 #define in_scratch(test) cmocka_unit_test_setup_teardown(test, scratch_make, scratch_remove)
 	const struct CMUnitTest tests[] = {
-		in_scratch(test_fresh), in_scratch(test_of_tor), in_scratch(test_missing_files),
+		in_scratch(test_fresh), in_scratch(test_of_tor), in_scratch(test_lost_keys),
+		in_scratch(test_missing_files),
 		in_scratch(test_spoilt_files), in_scratch(test_permissions), in_scratch(test_onion_schedule),
 		in_scratch(test_onion_age), in_scratch(test_signing_schedule), in_scratch(test_offline_master),
 		in_scratch(test_link), in_scratch(test_import), in_scratch(test_killed),
