@@ -7,6 +7,7 @@
 #ifndef NONOS_CLOCK_H
 #define NONOS_CLOCK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* Read the system's clocks; no effect while the clock is turned by hand. */
@@ -23,6 +24,18 @@ uint64_t clock_precise_us(void);
 
 /* Seconds since 1970 as of the last clock_update(). */
 int64_t clock_wall(void);
+
+/* What clock_step() remembers; zero at first. */
+struct clock_watch {
+	int64_t offset_s;
+	bool looked;
+};
+
+/*
+ * By how many seconds somebody set the wall clock since the last call: what it
+ * went on more, or less, than the monotonic one. Rounding makes that 1 or -1 at times.
+ */
+int64_t clock_step(struct clock_watch *w);
 
 /* Turn the clocks by hand from now on (tests): both stand at these values. */
 void clock_set_manual(uint64_t mono_ms, int64_t wall_s);

@@ -2,7 +2,6 @@
 
 #include <nonos/clock.h>
 
-#include <stdbool.h>
 #include <time.h>
 
 static bool manual;
@@ -56,6 +55,15 @@ int64_t clock_wall(void)
 {
 	need_time();
 	return wall_s;
+}
+
+int64_t clock_step(struct clock_watch *w)
+{
+	int64_t offset = clock_wall() - (int64_t)(clock_now_us() / 1000000);
+	int64_t step = w->looked ? offset - w->offset_s : 0;
+
+	*w = (struct clock_watch){ .offset_s = offset, .looked = true };
+	return step;
 }
 
 void clock_set_manual(uint64_t mono_ms, int64_t wall)

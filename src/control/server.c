@@ -195,6 +195,18 @@ static int fail(const char *path, const char *what, int code, char *err, size_t 
 	return code;
 }
 
+/* What errno says, and what to do about it. */
+static int fail_errno(const char *path, char *err, size_t err_cap)
+{
+	bool denied = errno == EACCES || errno == EPERM;
+	char what[160];
+
+	snprintf(what, sizeof(what), "%s%s", strerror(errno),
+		 denied ? "; give its directory to the user the daemon runs as, or choose another control_socket" : "");
+	(void)fail(path, what, ERR_SYSTEM, err, err_cap);
+	return ERR_SYSTEM;
+}
+
 /* Remove the file of a daemon that is gone; leave one that answers. */
 static int remove_stale(const struct sockaddr_un *sun, char *err, size_t err_cap)
 {
@@ -207,12 +219,12 @@ static int remove_stale(const struct sockaddr_un *sun, char *err, size_t err_cap
 		return fail(sun->sun_path, "something else has that name; move it away", ERR_EXISTS, err, err_cap);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
-		return fail(sun->sun_path, strerror(errno), ERR_SYSTEM, err, err_cap);
+		return fail_errno(sun->sun_path, err, err_cap);
 	if (connect(fd, (const struct sockaddr *)sun, sizeof(*sun)) == 0 || errno == EAGAIN)
 		r = fail(sun->sun_path, "another daemon answers there; stop it, or choose another control_socket",
 			 ERR_BUSY, err, err_cap);
 	else if (errno == ECONNREFUSED && unlink(sun->sun_path) < 0)
-		r = fail(sun->sun_path, strerror(errno), ERR_IO, err, err_cap);
+		r = fail_errno(sun->sun_path, err, err_cap);
 	close(fd);
 	return r;
 }
@@ -231,13 +243,13 @@ static int bind_socket(int *ret_fd, const char *path, mode_t mode, char *err, si
 		return r;
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
-		return fail(path, strerror(errno), ERR_SYSTEM, err, err_cap);
+		return fail_errno(path, err, err_cap);
 	/* Closed to others until the mode is the wanted one. */
 	mask = umask(0177);
 	r = bind(fd, (struct sockaddr *)&sun, sizeof(sun));
 	umask(mask);
 	if (r < 0 || chmod(path, mode) < 0 || listen(fd, CTL_CLIENTS_MAX) < 0) {
-		r = fail(path, strerror(errno), ERR_SYSTEM, err, err_cap);
+		r = fail_errno(path, err, err_cap);
 		close(fd);
 		return r;
 	}
@@ -250,7 +262,7 @@ int ctl_server_new(struct ctl_server **ret, struct event_base *base, const char 
 {
 	struct ctl_server *s;
 	struct stat st;
-	int fd, r;
+	int fd = -1, r;
 
 	r = bind_socket(&fd, path, mode, err, err_cap);
 	if (r < 0)

@@ -26,6 +26,7 @@ enum {
 	EXPIRY_URGENT_S = 2 * 86400,
 	BANDWIDTH_SAVE_MS = 3600 * 1000,
 	STATUS_INTERVAL_MS = 30 * 1000,
+	CLOCK_STEP_S = 600,
 };
 
 static const int signal_numbers[KEEPER_SIGNALS] = { SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGCHLD };
@@ -109,10 +110,12 @@ static void reload_by_signal(struct keeper *k)
 	struct timespec ts;
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
-	notify_send("RELOADING=1\nMONOTONIC_USEC=%lld", (long long)ts.tv_sec * 1000000 + ts.tv_nsec / 1000);
+	if (k->state == KEEPER_RUNNING)
+		notify_send("RELOADING=1\nMONOTONIC_USEC=%lld", (long long)ts.tv_sec * 1000000 + ts.tv_nsec / 1000);
 	if (keeper_reload(k, false, NULL, err, sizeof(err)) == 0)
 		log_notice("The configuration was read again.");
-	notify_send("READY=1");
+	if (k->state == KEEPER_RUNNING)
+		notify_send("READY=1");
 }
 
 static void signal_cb(evutil_socket_t number, short what, void *arg)
@@ -150,30 +153,6 @@ static void save_bandwidth(struct keeper *k)
 			 err_str(r));
 }
 
-static void second_cb(evutil_socket_t fd, short what, void *arg)
-{
-	struct keeper *k = arg;
-	struct relay_counters c;
-
-	(void)fd;
-	(void)what;
-	clock_update();
-	team_tick(k->team);
-	team_counters(k->team, &c);
-	bandwidth_update(&k->bandwidth, clock_wall(), c.read_bytes, c.written_bytes);
-	if (clock_now_ms() - k->bandwidth_saved_ms >= BANDWIDTH_SAVE_MS)
-		save_bandwidth(k);
-	/* One authority's word counts after a while, so this is also a matter of time. */
-	if (k->v4.family == ADDR_NONE)
-		keeper_update_address(k);
-	if (clock_now_ms() >= k->link_renew_ms && k->state == KEEPER_RUNNING)
-		if (keeper_renew_link(k) < 0)
-			k->link_renew_ms = clock_now_ms() + 3600 * 1000;
-	keeper_check_bandwidth(k);
-	if (clock_now_ms() - k->status_told_ms >= STATUS_INTERVAL_MS)
-		keeper_notify_status(k);
-}
-
 /*
  * Only an operator can renew the signing key when the master key is elsewhere;
  * else it was renewed two days before its end, unless that failed.
@@ -197,14 +176,10 @@ static void warn_of_expiry(struct keeper *k)
 		log_warn("The signing key expires in %lld days. %s", (long long)left / 86400, what);
 }
 
-static void hour_cb(evutil_socket_t fd, short what, void *arg)
+static void maintain_keys(struct keeper *k)
 {
-	struct keeper *k = arg;
 	int changed = 0, r;
 
-	(void)fd;
-	(void)what;
-	clock_update();
 	r = keys_maintain(k->keys, clock_wall(), &changed);
 	if (r < 0)
 		log_error("The keys in %s/keys cannot be kept up. error=\"%s\"", k->config->data_dir, err_str(r));
@@ -215,6 +190,56 @@ static void hour_cb(evutil_socket_t fd, short what, void *arg)
 	if (changed & (KEYS_CHANGED_SIGNING | KEYS_CHANGED_ONION))
 		keeper_publish(k, "keys changed");
 	warn_of_expiry(k);
+}
+
+static void hour_cb(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	clock_update();
+	maintain_keys(arg);
+}
+
+/*
+ * A machine without a battery clock starts in the past until somebody tells it
+ * the time. What was dated by then, nobody takes: link certificates would be
+ * wrong for half a day and the descriptor for most of one.
+ */
+static void check_clock(struct keeper *k)
+{
+	int64_t step = k->state == KEEPER_RUNNING ? clock_step(&k->clock) : 0;
+
+	if (step > -CLOCK_STEP_S && step < CLOCK_STEP_S)
+		return;
+	log_notice("The clock was set; certificates and descriptor are made anew. by_s=%lld", (long long)step);
+	maintain_keys(k);
+	k->link_renew_ms = clock_now_ms();
+	keeper_publish(k, "the clock was set");
+}
+
+static void second_cb(evutil_socket_t fd, short what, void *arg)
+{
+	struct keeper *k = arg;
+	struct relay_counters c;
+
+	(void)fd;
+	(void)what;
+	clock_update();
+	check_clock(k);
+	team_tick(k->team);
+	team_counters(k->team, &c);
+	bandwidth_update(&k->bandwidth, clock_wall(), c.read_bytes, c.written_bytes);
+	if (clock_now_ms() - k->bandwidth_saved_ms >= BANDWIDTH_SAVE_MS)
+		save_bandwidth(k);
+	/* One authority's word counts after a while, so this is also a matter of time. */
+	if (k->v4.family == ADDR_NONE)
+		keeper_update_address(k);
+	if (clock_now_ms() >= k->link_renew_ms && k->state == KEEPER_RUNNING)
+		if (keeper_renew_link(k) < 0)
+			k->link_renew_ms = clock_now_ms() + 3600 * 1000;
+	keeper_check_bandwidth(k);
+	if (clock_now_ms() - k->status_told_ms >= STATUS_INTERVAL_MS)
+		keeper_notify_status(k);
 }
 
 static void watchdog_cb(evutil_socket_t fd, short what, void *arg)
@@ -352,7 +377,7 @@ static int open_keys(struct keeper *k)
 	log_notice("This relay's identity. nickname=%s fingerprint=%s ed25519=%s", k->config->nickname, rsa, ed);
 	if (keys_write_fingerprints(k->keys, k->config->nickname) < 0)
 		log_warn("The fingerprint files in %s cannot be written.", k->config->data_dir);
-	hour_cb(-1, 0, k);
+	maintain_keys(k);
 	if (keeper_renew_link(k) < 0)
 		return fail("Link certificates cannot be made: is the signing key still valid?");
 	return 0;
@@ -406,14 +431,15 @@ static int keeper_start(struct keeper *k)
 		return ERR_SYSTEM;
 	if (crypto_init() < 0)
 		return fail("libcrypto or libsodium cannot start.");
+	/* Before the keys, so that a socket that cannot be had leaves no new identity behind. */
+	if (open_control(k) < 0)
+		return ERR_STATE;
 	open_bandwidth(k);
 	keeper_update_address(k);
 	if (open_keys(k) < 0)
 		return ERR_STATE;
 	if (keeper_directory_start(k, err, sizeof(err)) < 0)
 		return fail(err);
-	if (open_control(k) < 0)
-		return ERR_STATE;
 	team_greet(k->team);
 	return 0;
 }
@@ -479,6 +505,7 @@ int keeper_main(const struct keeper_options *o)
 	log_set_target(k.config->log_target);
 	clock_update();
 	k.started_ms = clock_now_ms();
+	clock_step(&k.clock);
 	log_notice("nonosd %s starts.", PACKAGE_VERSION);
 	r = keeper_start(&k);
 	if (r == 0) {

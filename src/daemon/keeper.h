@@ -14,6 +14,7 @@
 
 #include <jansson.h>
 
+#include <nonos/clock.h>
 #include <nonos/control.h>
 #include <nonos/directory.h>
 #include <nonos/keys.h>
@@ -67,6 +68,7 @@ struct keeper {
 	struct addr v4, v6;		/* advertised, with port; ADDR_NONE: not known */
 	const char *addr_source;	/* "configured", "listener", "found out", "none" */
 	bool reached;			/* an authenticated peer has connected */
+	struct clock_watch clock;
 	struct bandwidth bandwidth;
 	uint64_t bandwidth_saved_ms, status_told_ms;
 	uint64_t published_observed;	/* in the last descriptor; 0: none made yet */

@@ -79,18 +79,29 @@ static int dir_fail(const char *path, const char *what, char *err, size_t err_ca
 	return ERR_PERMISSION;
 }
 
+/* What errno says, and what to do about it. */
+static int dir_fail_errno(const char *path, char *err, size_t err_cap)
+{
+	if (errno == ENOENT)
+		return dir_fail(path, "the directory above it is missing; make that first", err, err_cap);
+	if (errno == EACCES)
+		return dir_fail(path, "permission denied; make it as root and chown it to the user the daemon runs as",
+				err, err_cap);
+	return dir_fail(path, strerror(errno), err, err_cap);
+}
+
 int process_make_dir(const char *path, uid_t uid, gid_t gid, char *err, size_t err_cap)
 {
 	struct stat st;
 
 	if (mkdir(path, 0700) == 0) {
 		if (uid != (uid_t)-1 && chown(path, uid, gid) < 0)
-			return dir_fail(path, strerror(errno), err, err_cap);
+			return dir_fail_errno(path, err, err_cap);
 	} else if (errno != EEXIST) {
-		return dir_fail(path, strerror(errno), err, err_cap);
+		return dir_fail_errno(path, err, err_cap);
 	}
 	if (stat(path, &st) < 0)
-		return dir_fail(path, strerror(errno), err, err_cap);
+		return dir_fail_errno(path, err, err_cap);
 	if (!S_ISDIR(st.st_mode))
 		return dir_fail(path, "is not a directory", err, err_cap);
 	if (st.st_uid != (uid == (uid_t)-1 ? geteuid() : uid))
@@ -109,9 +120,9 @@ int process_make_parent(const char *path, uid_t uid, gid_t gid, char *err, size_
 	if (parent[0] && mkdir(parent, 0755) == 0) {
 		/* The umask may have taken away what others need to get through. */
 		if (chmod(parent, 0755) < 0 || (uid != (uid_t)-1 && chown(parent, uid, gid) < 0))
-			r = dir_fail(parent, strerror(errno), err, err_cap);
+			r = dir_fail_errno(parent, err, err_cap);
 	} else if (parent[0] && errno != EEXIST) {
-		r = dir_fail(parent, strerror(errno), err, err_cap);
+		r = dir_fail_errno(parent, err, err_cap);
 	}
 	free(parent);
 	return r;

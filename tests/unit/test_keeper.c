@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include <nonos/clock.h>
 #include <nonos/err.h>
 
 #include "../../src/daemon/bandwidth.h"
@@ -49,6 +50,23 @@ static void expect_addr(const struct own_addr *o, const char *text, const char *
 		return;
 	want = ip(text);
 	assert_true(addr_eq(&got, &want));
+}
+
+static void test_clock_step(void **state)
+{
+	struct clock_watch w = { 0 };
+
+	(void)state;
+	clock_set_manual(5000, 1795323600);
+	assert_int_equal(clock_step(&w), 0);
+	clock_advance_ms(3600 * 1000);
+	assert_int_equal(clock_step(&w), 0);
+	clock_set_manual(3605 * 1000, 1795323600 + 3600 + 86400);	/* a day forward */
+	assert_int_equal(clock_step(&w), 86400);
+	clock_advance_ms(1000);
+	assert_int_equal(clock_step(&w), 0);
+	clock_set_manual(3607 * 1000, 1795323600 + 3602);
+	assert_int_equal(clock_step(&w), -86400);
 }
 
 static void test_own_addr(void **state)
@@ -205,7 +223,7 @@ static void test_backoff(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_own_addr), cmocka_unit_test(test_observed), cmocka_unit_test(test_history),
+		cmocka_unit_test(test_clock_step), cmocka_unit_test(test_own_addr), cmocka_unit_test(test_observed), cmocka_unit_test(test_history),
 		cmocka_unit_test(test_bandwidth_text), cmocka_unit_test(test_backoff),
 	};
 

@@ -100,6 +100,8 @@ static void test_make_dir(void **state)
 	fclose(fopen(in_dir("data"), "w"));
 	assert_int_equal(process_make_dir(in_dir("data"), (uid_t)-1, (gid_t)-1, err, sizeof(err)), ERR_PERMISSION);
 	assert_int_equal(unlink(in_dir("data")), 0);
+	assert_int_equal(process_make_dir(in_dir("no/data"), (uid_t)-1, (gid_t)-1, err, sizeof(err)), ERR_PERMISSION);
+	assert_non_null(strstr(err, "make that first"));
 }
 
 static int notify_listen(struct sockaddr_un *sun, socklen_t len)
