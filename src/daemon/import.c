@@ -21,6 +21,26 @@
 #include "conf.h"
 #include "process.h"
 
+/*
+ * Give one file. The directory is the daemon user's already, who may have put
+ * another name for one of root's files there: that one has two names.
+ */
+static int give_file(int dir, const char *name, uid_t uid, gid_t gid)
+{
+	int fd = openat(dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK), r = 0;
+	struct stat st;
+
+	if (fd < 0)
+		return errno == ELOOP ? 0 : ERR_IO;
+	if (fstat(fd, &st) < 0)
+		r = ERR_IO;
+	else if (st.st_uid != uid && (S_ISDIR(st.st_mode) || (S_ISREG(st.st_mode) && st.st_nlink == 1)) &&
+		 fchown(fd, uid, gid) < 0)
+		r = ERR_IO;
+	close(fd);
+	return r;
+}
+
 /* Give what root wrote (a directory and the files right in it) to the daemon's user. */
 static int give_files(const char *path, uid_t uid, gid_t gid)
 {
@@ -36,7 +56,7 @@ static int give_files(const char *path, uid_t uid, gid_t gid)
 	}
 	while ((e = readdir(dir)))
 		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0 &&
-		    fchownat(dirfd(dir), e->d_name, uid, gid, AT_SYMLINK_NOFOLLOW) < 0)
+		    give_file(dirfd(dir), e->d_name, uid, gid) < 0)
 			r = ERR_IO;
 	closedir(dir);
 	return r;
