@@ -158,8 +158,8 @@ static enum destroy_reason refuse_create(struct link *l, const struct cell *cell
 	struct relay *r = l->relay;
 	bool top_bit = cell->circ_id & 0x80000000;
 
-	/* The side that opened the link numbers its circuits with the top bit (tor-spec 5.1.1). */
-	if (top_bit == l->initiator)
+	/* The side that opened the link numbers its circuits with the top bit (tor-spec 5.1.1); TAP is gone (5.1.3). */
+	if (top_bit == l->initiator || cell->cmd == CELL_CREATE)
 		return DESTROY_PROTOCOL;
 	if (r->draining)
 		return DESTROY_HIBERNATING;
@@ -182,6 +182,11 @@ void circuit_create(struct link *l, const struct cell *cell)
 	}
 	if (cell->circ_id == 0)
 		return;		/* the link itself, which is there already: nothing to answer to */
+	/* Every CREATE may end in a DESTROY: a peer that does not take them must not make us hold ever more. */
+	if (l->control.count >= LINK_CONTROL_MAX) {
+		l->relay->counters.handshakes_dropped++;
+		return;
+	}
 	reason = refuse_create(l, cell);
 	if (reason != DESTROY_NONE) {
 		if (reason != DESTROY_PROTOCOL)

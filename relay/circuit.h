@@ -68,7 +68,7 @@ struct circuit {
 	struct circuit *writable_next;	/* relay's list of edges to wake */
 };
 
-/* A CREATE_FAST or CREATE2 came in on `l`. */
+/* A CREATE, CREATE_FAST or CREATE2 came in on `l`. */
 void circuit_create(struct link *l, const struct cell *cell);
 
 /* CREATED2 came in: answer the client's EXTEND2. */

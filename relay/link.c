@@ -339,13 +339,10 @@ int cell_dispatch(struct link *l, struct cell *cell)
 	case CELL_CREATED2:
 	case CELL_DESTROY:
 		return circuit_cell(l, cell);
+	case CELL_CREATE:
 	case CELL_CREATE_FAST:
 	case CELL_CREATE2:
 		circuit_create(l, cell);
-		return 0;
-	case CELL_CREATE:
-		/* TAP is gone from the network (tor-spec 5.1.3): refuse, do not answer. */
-		link_send_destroy(l, cell->circ_id, DESTROY_PROTOCOL);
 		return 0;
 	case CELL_PADDING_NEGOTIATE:
 		padding_negotiate(l, cell);

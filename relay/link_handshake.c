@@ -390,7 +390,9 @@ static int hs_netinfo(struct link *l, const struct cell *cell)
 		put_netinfo(&w, l);
 		link_io_send_raw(l, buf, wr_len(&w));
 	}
-	link_opened(l);
+	/* Sending closes a link whose connection is lost. */
+	if (l->state != LINK_CLOSED)
+		link_opened(l);
 	return 0;
 }
 

@@ -33,6 +33,9 @@ enum {
 	PLAIN_LEN = CELL_VAR_HEAD_LEN + CELL_VAR_BODY_MAX + TLS_RECORD_MAX,
 	FLUSH_LEN = 96 * 1024,			/* ciphertext made at once */
 	NOTSENT_LOWAT = 128 * 1024,		/* the kernel's share of what waits */
+	/* Cells are sealed when nothing waits; what comes on top are answers of TLS to a peer that does not read. */
+	UNSENT_MAX = 2 * FLUSH_LEN,
+	KEEPALIVE_IDLE_S = 300, KEEPALIVE_PROBE_S = 60, KEEPALIVE_PROBES = 5,
 	ACCEPT_BURST = 64,
 	LISTEN_BACKLOG = 4096,
 	EXPORTER_LEN = 32,
@@ -116,6 +119,11 @@ static struct tls_sink *start_sink(struct link *l)
 
 static void keep_unsent(struct link_io *io, const uint8_t *data, size_t len)
 {
+	if (io->unsent_at) {
+		io->unsent_len -= io->unsent_at;
+		memmove(io->unsent, io->unsent + io->unsent_at, io->unsent_len);
+		io->unsent_at = 0;
+	}
 	if (io->unsent_len + len > io->unsent_cap) {
 		io->unsent_cap = io->unsent_len + len;
 		io->unsent = mem_resize(io->unsent, io->unsent_cap, 1);
@@ -138,8 +146,11 @@ static int send_bytes(struct link *l, const uint8_t *data, size_t len)
 		l->relay->counters.written_bytes += (uint64_t)n;
 		bucket_take(&l->relay->write_bucket, (uint64_t)n);
 	}
-	if ((size_t)n < len)
-		keep_unsent(io, data + n, len - (size_t)n);
+	if ((size_t)n == len)
+		return 0;
+	if (link_io_pending(l) + len - (size_t)n > UNSENT_MAX)
+		return ERR_LIMIT;
+	keep_unsent(io, data + n, len - (size_t)n);
 	return 0;
 }
 
@@ -350,6 +361,8 @@ static int take_ciphertext(struct link *l, const uint8_t *data, size_t len)
 		r = handshake_step(l);
 		if (r < 0)
 			return r == ERR_AGAIN ? 0 : r;
+		if (l->state == LINK_CLOSED)
+			return 0;
 	}
 	return open_records(l);
 }
@@ -402,12 +415,20 @@ static void link_read_cb(evutil_socket_t fd, short what, void *arg)
 
 /* -- life ---------------------------------------------------------------- */
 
+static void set_option(int fd, int level, int name, int value)
+{
+	(void)!setsockopt(fd, level, name, &value, sizeof(value));
+}
+
 static void set_options(int fd)
 {
-	int one = 1, lowat = NOTSENT_LOWAT;
-
-	(void)!setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-	(void)!setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &lowat, sizeof(lowat));
+	set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+	set_option(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, NOTSENT_LOWAT);
+	/* A link with circuits has no idle timeout: without probes a peer that vanished keeps them for ever. */
+	set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+	set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE_S);
+	set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_PROBE_S);
+	set_option(fd, IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_PROBES);
 }
 
 static void io_attach(struct link *l, int fd)
@@ -465,6 +486,19 @@ static void accept_one(struct relay *r, int fd, const struct sockaddr *sa, sockl
 	event_add(l->io->read_ev, NULL);
 }
 
+/* A listener that cannot accept stays readable: it rests until the next tick. */
+static void rest_listeners(struct relay *r)
+{
+	for (size_t i = 0; i < r->n_listeners; i++)
+		event_del(r->listeners[i]);
+}
+
+void link_io_wake_listeners(struct relay *r)
+{
+	for (size_t i = 0; i < r->n_listeners; i++)
+		event_add(r->listeners[i], NULL);
+}
+
 static void accept_cb(evutil_socket_t listener, short what, void *arg)
 {
 	struct relay *r = arg;
@@ -477,8 +511,10 @@ static void accept_cb(evutil_socket_t listener, short what, void *arg)
 		int fd = accept4(listener, (struct sockaddr *)&ss, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 		if (fd < 0) {
-			if (errno == EMFILE || errno == ENFILE)
+			if (errno == EMFILE || errno == ENFILE) {
+				rest_listeners(r);
 				log_limited(LOG_LEVEL_WARN, "No file descriptors are left for new links: raise the limit (LimitNOFILE).");
+			}
 			return;
 		}
 		accept_one(r, fd, (struct sockaddr *)&ss, len);

@@ -22,6 +22,9 @@ void link_scratch_free(struct link_scratch *s);
 int link_io_listen(struct relay *r, int fd);
 void link_io_close_listeners(struct relay *r);
 
+/* Each second: let listeners accept again that ran out of file descriptors. */
+void link_io_wake_listeners(struct relay *r);
+
 /* Start to connect l->peer. Result later: link_hs_start() or link_close(). */
 int link_io_connect(struct link *l);
 

@@ -71,6 +71,7 @@ void relay_tick(struct relay *r)
 		next = c->all_next;
 		circuit_extend_expire(c, now);
 	}
+	link_io_wake_listeners(r);
 	limiter_expire(r->limiter, clock_now_us());
 	memory_tick(r);
 	if (now / 1000 % TRIM_EVERY_S == 0)

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -16,6 +17,7 @@
 #include <nonos/clock.h>
 #include <nonos/crypto.h>
 #include <nonos/keys.h>
+#include <nonos/tls.h>
 
 #include "../../relay/link.h"
 #include "../../relay/link_handshake.h"
@@ -293,6 +295,120 @@ static void test_silent_and_too_many(void **state)
 	event_base_free(base);
 }
 
+/* Our end of the connection to `peer`. */
+static int fd_to(const struct addr *peer)
+{
+	for (int fd = 3; fd < 256; fd++) {
+		struct sockaddr_storage ss;
+		socklen_t len = sizeof(ss);
+		struct addr a;
+
+		if (getpeername(fd, (struct sockaddr *)&ss, &len) == 0 &&
+		    addr_from_sockaddr(&a, (struct sockaddr *)&ss, len) == 0 && addr_eq(&a, peer))
+			return fd;
+	}
+	fail_msg("no connection to that address");
+	return -1;
+}
+
+/* A responder that resets the connection right behind its NETINFO. */
+static void test_lost_while_answering_netinfo(void **state)
+{
+	struct netinfo n = { .time = 1 };
+	uint8_t body[CELL_BODY_LEN] = { 0 };
+	struct cell cell = { .cmd = CELL_NETINFO, .body_len = sizeof(body), .body = body };
+	struct side a, b;
+	struct link *l;
+
+	(void)state;
+	base = event_base_new();
+	assert_true(side_start(&a, "127.0.0.1") && side_start(&b, "127.0.0.1"));
+	l = dial(&a, &b);
+	assert_int_equal(link_io_connect(l), 0);
+	while (l->state != LINK_VERSIONS)
+		event_base_loop(base, EVLOOP_ONCE);
+	link_set_state(l, LINK_VERSIONS, LINK_AUTH, "test");
+	l->version = 5;
+	l->authenticated = true;
+	netinfo_build(body, sizeof(body), &n);
+	shutdown(fd_to(&b.addr), SHUT_WR);
+	assert_int_equal(link_hs_cell(l, &cell), 0);
+	assert_int_equal(l->state, LINK_CLOSED);
+	relay_free(a.relay);
+	relay_free(b.relay);
+	event_base_free(base);
+}
+
+/* A peer that reads nothing, and makes us answer: what is kept for it is bounded. */
+static void test_unsent_is_bounded(void **state)
+{
+	static const uint8_t bytes[TLS_RECORD_MAX];
+	struct side a, b;
+	struct link *l;
+
+	(void)state;
+	base = event_base_new();
+	assert_true(side_start(&a, "127.0.0.1") && side_start(&b, "127.0.0.1"));
+	l = dial(&a, &b);
+	go(&a, l);
+	assert_int_equal(l->state, LINK_OPEN);
+	for (int i = 0; i < 4096 && l->state == LINK_OPEN; i++) {
+		link_io_send_raw(l, bytes, sizeof(bytes));
+		assert_true(link_io_pending(l) < 1 << 20);
+	}
+	assert_int_equal(l->state, LINK_CLOSED);
+	relay_free(a.relay);
+	relay_free(b.relay);
+	event_base_free(base);
+}
+
+/* A peer that vanished without a word is found out by the system. */
+static void test_keepalive(void **state)
+{
+	struct side a, b;
+	int on = 0;
+	socklen_t len = sizeof(on);
+
+	(void)state;
+	base = event_base_new();
+	assert_true(side_start(&a, "127.0.0.1") && side_start(&b, "127.0.0.1"));
+	go(&a, dial(&a, &b));
+	assert_int_equal(getsockopt(fd_to(&b.addr), SOL_SOCKET, SO_KEEPALIVE, &on, &len), 0);
+	assert_true(on);
+	relay_free(a.relay);
+	relay_free(b.relay);
+	event_base_free(base);
+}
+
+/* Without descriptors the listener rests until the next tick: no busy loop. */
+static void test_no_descriptors(void **state)
+{
+	struct rlimit old, low;
+	struct side a;
+	int fd, next;
+
+	(void)state;
+	base = event_base_new();
+	assert_true(side_start(&a, "127.0.0.1"));
+	fd = raw_connect(&a.addr);
+	next = dup(fd);
+	close(next);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+	low = old;
+	low.rlim_cur = (rlim_t)next;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
+	settle();
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+	assert_int_equal(link_count(a.relay), 0);
+	assert_false(event_pending(a.relay->listeners[0], EV_READ, NULL));
+	relay_tick(a.relay);
+	settle();
+	assert_int_equal(link_count(a.relay), 1);
+	close(fd);
+	relay_free(a.relay);
+	event_base_free(base);
+}
+
 static void test_netinfo(void **state)
 {
 	struct netinfo n = { .time = 1234, .n_own = 2 }, got;
@@ -327,6 +443,10 @@ int main(void)
 		cmocka_unit_test(test_ipv6),
 		cmocka_unit_test(test_wrong_identity),
 		cmocka_unit_test(test_new_credentials),
+		cmocka_unit_test(test_lost_while_answering_netinfo),
+		cmocka_unit_test(test_unsent_is_bounded),
+		cmocka_unit_test(test_keepalive),
+		cmocka_unit_test(test_no_descriptors),
 		cmocka_unit_test(test_silent_and_too_many),	/* last: it stops the clock */
 	};
 

@@ -318,6 +318,40 @@ static void test_bad_cells(void **state)
 	sim_stop(&s);
 }
 
+/* Cells as they come from the client, without letting anything go out between them. */
+static void flood(struct sim_client *c, uint8_t cmd, size_t n)
+{
+	uint8_t cell[CELL_LEN] = { 0 };
+
+	for (size_t i = 0; i < n; i++) {
+		cell_put_head(cell, 0x80000100 + (uint32_t)i, cmd);
+		assert_int_equal(link_open_cells(c->link, cell, sizeof(cell)), sizeof(cell));
+	}
+}
+
+/* Who asks for circuits and takes no answers gets none after a while. */
+static void test_refusals_are_bounded(void **state)
+{
+	static const uint8_t cmds[] = { CELL_CREATE, CELL_CREATE2, CELL_CREATE_FAST };
+	struct sim_client c;
+	struct sim s;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cmds); i++) {
+		sim_start(&s);
+		s.node[0].relay->config.limits.circuits_per_link = 1;
+		sim_client_open(&c, &s);
+		flood(&c, cmds[i], 50000);
+		assert_true(c.link->control.count <= LINK_CONTROL_MAX);
+		/* Once they are taken it goes on. */
+		sim_settle(&s);
+		assert_int_equal(c.link->control.count, 0);
+		flood(&c, CELL_CREATE, 1);
+		assert_int_equal(c.link->control.count, 1);
+		sim_stop(&s);
+	}
+}
+
 static void give_document(struct sim *s, size_t node, const uint8_t *text, size_t len)
 {
 	struct dir_doc_meta meta = { .kind = DIR_DOC_CONSENSUS_MICRODESC, .valid_after = clock_wall() - 10,
@@ -453,6 +487,7 @@ int main(void)
 		cmocka_unit_test(test_relay_early_is_counted),
 		cmocka_unit_test(test_extend_times_out),
 		cmocka_unit_test(test_bad_cells),
+		cmocka_unit_test(test_refusals_are_bounded),
 		cmocka_unit_test(test_directory_through_three_hops),
 		cmocka_unit_test(test_window_stops_sender),
 		cmocka_unit_test(test_drain),
