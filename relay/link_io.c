@@ -31,7 +31,12 @@ enum {
 	IN_LEN = 128 * 1024,
 	/* A cell that is not whole, then one record. */
 	PLAIN_LEN = CELL_VAR_HEAD_LEN + CELL_VAR_BODY_MAX + TLS_RECORD_MAX,
-	FLUSH_LEN = 96 * 1024,			/* ciphertext made at once */
+	FLUSH_CELLS = 6 * CELLS_PER_RECORD,	/* sealed at once */
+	FLUSH_LEN = 96 * 1024,			/* their ciphertext, and room to spare */
+	CELL_COST = CELL_LEN + 4,		/* with its share of a record's overhead, rounded up */
+	/* What a link takes at a time from a bucket that is not nearly full, and what makes it worth a turn. */
+	QUANTUM = 16 * 1024, QUANTUM_LEAST = 2048,
+	BUCKET_PLENTY = 4 * IN_LEN,
 	NOTSENT_LOWAT = 128 * 1024,		/* the kernel's share of what waits */
 	/* Cells are sealed when nothing waits; what comes on top are answers of TLS to a peer that does not read. */
 	UNSENT_MAX = 2 * FLUSH_LEN,
@@ -85,24 +90,56 @@ static void throttle_later(struct relay *r)
 		evtimer_add(r->throttle, &soon);
 }
 
+/* What a link may take now, at most `most`; 0: it has to wait for the bucket. */
+static size_t bucket_share(struct bucket *b, size_t most)
+{
+	uint64_t level, least;
+
+	bucket_refill(b, clock_now_us());
+	level = bucket_level(b);
+	if (level >= BUCKET_PLENTY)
+		return most;
+	least = b->burst < QUANTUM_LEAST ? b->burst : QUANTUM_LEAST;
+	if (level < least)
+		return 0;
+	most = most < QUANTUM ? most : QUANTUM;
+	return level < most ? (size_t)level : most;
+}
+
+static void read_again(struct link *l)
+{
+	if (!l->io->read_throttled)
+		return;
+	l->io->read_throttled = false;
+	event_add(l->io->read_ev, NULL);
+}
+
+static void write_again(struct link *l)
+{
+	if (!l->io->write_throttled)
+		return;
+	l->io->write_throttled = false;
+	sched_flush_later(l);
+}
+
+/* All links, from the one on whose turn the bucket ran dry: the busiest must not be first for ever. */
+static void wake_from(struct relay *r, uint64_t turn, void (*wake)(struct link *))
+{
+	uint32_t start = (uint32_t)turn;
+
+	for (int pass = 0; pass < 2; pass++)
+		for (struct link *l = NULL; (l = link_next(r, l));)
+			if (((uint32_t)l->id < start) == (pass == 1) && l->io && l->state != LINK_CLOSED)
+				wake(l);
+}
+
 void link_io_unthrottle(struct relay *r)
 {
-	uint64_t now = clock_now_us();
+	uint64_t read_turn = r->read_turn, write_turn = r->write_turn;
 
-	bucket_refill(&r->read_bucket, now);
-	bucket_refill(&r->write_bucket, now);
-	for (struct link *l = NULL; (l = link_next(r, l));) {
-		if (!l->io || l->state == LINK_CLOSED)
-			continue;
-		if (l->io->read_throttled) {
-			l->io->read_throttled = false;
-			event_add(l->io->read_ev, NULL);
-		}
-		if (l->io->write_throttled) {
-			l->io->write_throttled = false;
-			sched_flush_later(l);
-		}
-	}
+	r->read_turn = r->write_turn = 0;
+	wake_from(r, read_turn, read_again);
+	wake_from(r, write_turn, write_again);
 }
 
 /* -- sending ------------------------------------------------------------- */
@@ -144,7 +181,6 @@ static int send_bytes(struct link *l, const uint8_t *data, size_t len)
 			return ERR_CLOSED;
 		n = n < 0 ? 0 : n;
 		l->relay->counters.written_bytes += (uint64_t)n;
-		bucket_take(&l->relay->write_bucket, (uint64_t)n);
 	}
 	if ((size_t)n == len)
 		return 0;
@@ -167,7 +203,6 @@ static int send_unsent(struct link *l)
 	if (n < 0)
 		return ERR_CLOSED;
 	l->relay->counters.written_bytes += (uint64_t)n;
-	bucket_take(&l->relay->write_bucket, (uint64_t)n);
 	io->unsent_at += (size_t)n;
 	if (io->unsent_at == io->unsent_len) {
 		free(io->unsent);
@@ -177,13 +212,14 @@ static int send_unsent(struct link *l)
 	return 0;
 }
 
-/* Send what TLS has written. */
+/* Send what TLS has written. It is paid for now, whenever the socket takes it. */
 static int send_sink(struct link *l)
 {
 	struct tls_sink *sink = &l->relay->scratch->sink;
 	size_t len = sink->len;
 
 	sink->len = 0;
+	bucket_take(&l->relay->write_bucket, len);
 	if (len && send_bytes(l, sink->buf, len) < 0)
 		return ERR_CLOSED;
 	if (link_io_pending(l))
@@ -215,17 +251,35 @@ void link_io_send_raw(struct link *l, const uint8_t *data, size_t len)
 		link_close(l, "connection lost");
 }
 
-/* Seal cells into the sink, as many as wait, fit, and the write bucket allows; send them. */
-static int link_seal_cells(struct link *l)
+/* How many cells the link may seal now; with none it waits for its turn. */
+static size_t write_allowance(struct link *l)
 {
-	struct tls_sink *sink = start_sink(l);
 	struct relay *r = l->relay;
-	uint64_t room = bucket_level(&r->write_bucket);
-	uint64_t limit = room < FLUSH_LEN ? room : FLUSH_LEN;
+	size_t cells, share;
 
-	while (sink->len < limit) {
-		size_t n = sched_fill(l, r->scratch->cells, CELLS_PER_RECORD);
+	if (l->io->write_throttled)
+		return 0;
+	share = bucket_share(&r->write_bucket, FLUSH_CELLS * CELL_COST);
+	if (share == 0) {
+		l->io->write_throttled = true;
+		if (!r->write_turn)
+			r->write_turn = l->id;
+		throttle_later(r);
+		return 0;
+	}
+	cells = share / CELL_COST;
+	return cells ? cells : 1;	/* a bucket smaller than a cell */
+}
 
+/* Seal cells into the sink, up to `most` of those that wait; send them. */
+static int link_seal_cells(struct link *l, size_t most)
+{
+	struct relay *r = l->relay;
+	size_t n;
+
+	start_sink(l);
+	for (; most; most -= n) {
+		n = sched_fill(l, r->scratch->cells, most < CELLS_PER_RECORD ? most : CELLS_PER_RECORD);
 		if (n == 0)
 			break;
 		r->counters.cells_out += n;
@@ -246,13 +300,11 @@ void link_io_flush(struct link *l)
 		return;
 	}
 	if (!link_io_pending(l) && l->state == LINK_OPEN && l->n_queued) {
-		bucket_refill(&l->relay->write_bucket, clock_now_us());
-		if (bucket_level(&l->relay->write_bucket) == 0) {
-			io->write_throttled = true;
-			throttle_later(l->relay);
+		size_t most = write_allowance(l);
+
+		if (most == 0)
 			return;
-		}
-		if (link_seal_cells(l) < 0) {
+		if (link_seal_cells(l, most) < 0) {
 			link_close(l, "connection lost");
 			return;
 		}
@@ -371,18 +423,16 @@ static int take_ciphertext(struct link *l, const uint8_t *data, size_t len)
 static size_t read_allowance(struct link *l)
 {
 	struct relay *r = l->relay;
-	uint64_t level;
+	size_t share = bucket_share(&r->read_bucket, IN_LEN);
 
-	bucket_refill(&r->read_bucket, clock_now_us());
-	level = bucket_level(&r->read_bucket);
-	if (level >= IN_LEN)
-		return IN_LEN;
-	if (level == 0) {
+	if (share == 0) {
 		l->io->read_throttled = true;
+		if (!r->read_turn)
+			r->read_turn = l->id;
 		event_del(l->io->read_ev);
 		throttle_later(r);
 	}
-	return (size_t)level;
+	return share;
 }
 
 static void link_read_cb(evutil_socket_t fd, short what, void *arg)

@@ -50,6 +50,7 @@ struct relay {
 	struct resolver *resolver;
 	struct dirserv *dirserv;
 	struct bucket read_bucket, write_bucket;
+	uint64_t read_turn, write_turn;	/* links that found them empty first, since they were filled */
 	struct memory *memory;
 	struct link_scratch *scratch;	/* buffers of link_io.c */
 	struct circuit *circuits;	/* list by all_next */

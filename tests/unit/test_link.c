@@ -409,6 +409,84 @@ static void test_no_descriptors(void **state)
 	event_base_free(base);
 }
 
+/* -- token buckets; the clock is turned by hand, so these come last -------- */
+
+enum { RATE = 1000000, FLOOD_CELLS = 20000, THREE = 3 };
+
+/* Open links from `a` to `b` whose cells would take ten seconds each. */
+static void flood_links(struct side *a, struct side *b, struct link *ret[THREE])
+{
+	base = event_base_new();
+	assert_true(side_start(a, "127.0.0.1") && side_start(b, "127.0.0.1"));
+	for (int i = 0; i < THREE; i++) {
+		ret[i] = dial(a, b);
+		go(a, ret[i]);
+		assert_int_equal(ret[i]->state, LINK_OPEN);
+	}
+	settle();
+	clock_update();
+	clock_set_manual(clock_now_ms(), clock_wall());
+	a->relay->config.limits.max_memory = 0;
+	for (int i = 0; i < THREE; i++)
+		for (int n = 0; n < FLOOD_CELLS; n++)
+			link_send_control(ret[i], 0, CELL_PADDING, NULL, 0);
+}
+
+/* Pass time, and let what may move do so. */
+static void pass_ms(struct relay *limited, uint64_t ms)
+{
+	clock_advance_ms(ms);
+	link_io_unthrottle(limited);
+	for (int i = 0; i < 20; i++)
+		event_base_loop(base, EVLOOP_NONBLOCK);
+}
+
+static void test_write_rate(void **state)
+{
+	struct link *l[THREE];
+	struct side a, b;
+	uint64_t before, sent, due = RATE;
+
+	(void)state;
+	flood_links(&a, &b, l);
+	before = a.relay->counters.written_bytes;
+	bucket_init(&a.relay->write_bucket, RATE, RATE, clock_now_us());
+	for (int i = 0; i < 300; i++, due += RATE / 1000)
+		pass_ms(a.relay, 1);
+	for (int i = 0; i < 100; i++, due += RATE / 50)
+		pass_ms(a.relay, 20);
+	sent = a.relay->counters.written_bytes - before;
+	assert_in_range(sent, due / 100 * 95, due / 100 * 105);
+	/* All links had their share of it. */
+	for (int i = 0; i < THREE; i++)
+		assert_true((FLOOD_CELLS - l[i]->n_queued) * CELL_LEN > due / THREE / 2);
+	relay_free(a.relay);
+	relay_free(b.relay);
+	event_base_free(base);
+}
+
+static void test_read_rate(void **state)
+{
+	struct link *l[THREE];
+	struct side a, b;
+	uint64_t before, got, due = RATE;
+
+	(void)state;
+	flood_links(&a, &b, l);
+	before = b.relay->counters.read_bytes;
+	bucket_init(&b.relay->read_bucket, RATE, RATE, clock_now_us());
+	for (int i = 0; i < 150; i++, due += RATE / 50)
+		pass_ms(b.relay, 20);
+	got = b.relay->counters.read_bytes - before;
+	assert_in_range(got, due / 100 * 95, due / 100 * 105);
+	/* None was left out: each has had a cell a short time ago. */
+	for (struct link *in = NULL; (in = link_next(b.relay, in));)
+		assert_true(clock_now_ms() - in->active_ms < 200);
+	relay_free(a.relay);
+	relay_free(b.relay);
+	event_base_free(base);
+}
+
 static void test_netinfo(void **state)
 {
 	struct netinfo n = { .time = 1234, .n_own = 2 }, got;
@@ -447,7 +525,9 @@ int main(void)
 		cmocka_unit_test(test_unsent_is_bounded),
 		cmocka_unit_test(test_keepalive),
 		cmocka_unit_test(test_no_descriptors),
-		cmocka_unit_test(test_silent_and_too_many),	/* last: it stops the clock */
+		cmocka_unit_test(test_silent_and_too_many),	/* from here on the clock stands */
+		cmocka_unit_test(test_write_rate),
+		cmocka_unit_test(test_read_rate),
 	};
 
 	if (crypto_init() < 0)
