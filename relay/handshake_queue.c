@@ -17,7 +17,7 @@
 enum { QUEUES = 256 };
 
 struct entry {
-	struct entry *next;
+	struct entry *next, *prev;	/* towards the tail and the head of its queue */
 	uint64_t link_id, circuit_id;
 	uint64_t queued_ms;
 	uint32_t circ_id;
@@ -53,7 +53,9 @@ static struct entry *queue_pop(struct handshake_queue *hq, struct queue *q)
 	if (!e)
 		return NULL;
 	q->head = e->next;
-	if (!q->head)
+	if (q->head)
+		q->head->prev = NULL;
+	else
 		q->tail = NULL;
 	q->len--;
 	hq->len--;
@@ -115,16 +117,14 @@ static void drop_one(struct relay *r)
 {
 	struct handshake_queue *hq = r->handshakes;
 	struct queue *longest = &hq->queues[0];
-	struct entry **p, *e, *before = NULL;
+	struct entry *e;
 
 	for (size_t i = 1; i < QUEUES; i++)
 		if (hq->queues[i].len > longest->len)
 			longest = &hq->queues[i];
-	for (p = &longest->head; (*p)->next; p = &(*p)->next)
-		before = *p;
-	e = *p;
-	*p = NULL;
-	longest->tail = before;
+	e = longest->tail;
+	longest->tail = e->prev;
+	*(e->prev ? &e->prev->next : &longest->head) = NULL;
 	longest->len--;
 	hq->len--;
 	refuse(r, e);
@@ -144,6 +144,7 @@ void handshake_queue_add(struct relay *r, const struct circuit *c, const struct 
 	e->queued_ms = clock_now_ms();
 	e->cmd = cell->cmd;
 	memcpy(e->body, cell->body, CELL_BODY_LEN);
+	e->prev = q->tail;
 	if (q->tail)
 		q->tail->next = e;
 	else
