@@ -126,7 +126,7 @@ struct link *link_new(struct relay *r, bool initiator, const struct addr *peer)
 	l->creds = r->creds;
 	if (l->creds)
 		l->creds->refs++;
-	l->created_ms = l->active_ms = clock_now_ms();
+	l->created_ms = l->active_ms = l->used_ms = clock_now_ms();
 	circ_table_init(&l->circs);
 	table_add(r->links, l);
 	return l;
@@ -217,7 +217,7 @@ struct link *link_find_dialled(const struct relay *r, const uint8_t rsa_id[20],
 			       const uint8_t ed_id[32], const struct addr *a)
 {
 	for (struct link *l = *identity_bucket(r, rsa_id); l; l = l->hash_next)
-		if (l->state != LINK_OPEN && l->initiator && addr_eq(&l->peer, a) && has_identity(l, rsa_id, ed_id))
+		if (l->initiator && addr_eq(&l->peer, a) && has_identity(l, rsa_id, ed_id))
 			return l;
 	return NULL;
 }
@@ -240,11 +240,6 @@ void link_opened(struct link *l)
 		r->counters.links_accepted++;
 		if (l->authenticated) {
 			index_add(l);
-			/* Relays bring many circuits and links; clients of one address few. */
-			if (l->counted) {
-				limiter_link_closed(r->limiter, &l->peer);
-				l->counted = false;
-			}
 			if (r->hooks.reached)
 				r->hooks.reached(r->hooks.arg);
 		}
@@ -303,7 +298,7 @@ static void padding_negotiate(struct link *l, const struct cell *cell)
 	l->padding_wanted = p.start;
 	l->pad_low_ms = p.low_ms;
 	l->pad_high_ms = p.high_ms;
-	l->pad_due_ms = 0;
+	l->pad_from_ms = 0;
 }
 
 static int circuit_cell(struct link *l, struct cell *cell)

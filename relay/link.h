@@ -52,7 +52,7 @@ struct link {
 	bool initiator;			/* we connected */
 	bool authenticated;		/* the peer proved peer_id */
 	bool canonical;			/* the peer says it lives at the address it is connected by */
-	bool counted;			/* in the limiter's books for `peer` */
+	bool counted;			/* in the limiter's books for `peer`: anyone can make up an identity, so relays are too */
 	bool padding_wanted;		/* a client asked for link padding */
 	uint16_t pad_low_ms, pad_high_ms;
 	uint16_t version;		/* link protocol, 0 before VERSIONS */
@@ -70,7 +70,9 @@ struct link {
 	struct link *hash_next;		/* chain of the identity index */
 	struct link *dead_next;
 	uint64_t created_ms, active_ms;	/* made; last cell either way */
-	uint64_t pad_due_ms;
+	uint64_t used_ms;		/* last seen with circuits */
+	uint64_t pad_from_ms, pad_due_ms;	/* padding is due if it stays as silent as it was at `from` */
+	size_t held;			/* bytes, while memory.c counts */
 	uint32_t n_queued;		/* cells waiting in all queues of this link */
 };
 
@@ -108,8 +110,9 @@ void link_free(struct link *l);
 struct link *link_find(const struct relay *r, const uint8_t rsa_id[20], const uint8_t ed_id[32]);
 
 /*
- * A link that is on its way to these identities at this very address: an
- * address that somebody made up must not keep others waiting.
+ * A link to these identities that we dialled at this very address, open or on
+ * its way (tor-spec 5.3.1). At no other: an address that somebody made up must
+ * not keep others waiting.
  */
 struct link *link_find_dialled(const struct relay *r, const uint8_t rsa_id[20],
 			       const uint8_t ed_id[32], const struct addr *a);

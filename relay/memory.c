@@ -23,6 +23,8 @@ enum {
 	QUEUES_SHARE_PCT = 75,	/* of the limit: cells alone may hold this much between two ticks */
 	RELIEF_PCT = 10,	/* of the limit: how far below it relief goes */
 	LINK_COST = 32 * 1024,	/* about what an open TLS connection takes */
+	CIRCUIT_COST = 2048,	/* and a circuit with its ciphers */
+	QUEUE_LONG = 32 * 1024,
 };
 
 struct memory {
@@ -85,37 +87,82 @@ size_t relay_queued_bytes(const struct relay *r)
 	return sum;
 }
 
+/* Cells and ciphertext of the link itself. */
+static size_t link_bytes(const struct link *l)
+{
+	return l->control.count * sizeof(struct pool_cell) + link_io_pending(l);
+}
+
+/* A circuit, or a link when that is NULL. */
 struct consumer {
 	struct circuit *circuit;
+	struct link *link;
+	size_t of_link;		/* what its link holds in all, when that counts */
 	size_t bytes;
 };
 
 static int by_bytes(const void *a, const void *b)
 {
-	size_t x = ((const struct consumer *)a)->bytes, y = ((const struct consumer *)b)->bytes;
+	const struct consumer *x = a, *y = b;
 
-	return x < y ? 1 : x > y ? -1 : 0;
+	if (x->of_link != y->of_link)
+		return x->of_link < y->of_link ? 1 : -1;
+	return x->bytes < y->bytes ? 1 : x->bytes > y->bytes ? -1 : 0;
 }
 
-/* Close circuits, those that hold most first, until `wanted` bytes are given back. */
+/* Close from the first on until `wanted` bytes are given back. */
+static size_t close_consumers(struct relay *r, struct consumer *list, size_t n, size_t wanted)
+{
+	size_t freed = 0;
+
+	qsort(list, n, sizeof(*list), by_bytes);
+	for (size_t i = 0; i < n && freed < wanted; i++) {
+		freed += list[i].bytes;
+		if (list[i].circuit) {
+			r->counters.circuits_killed_memory += list[i].circuit->state != CIRCUIT_CLOSED;
+			circuit_close(list[i].circuit, DESTROY_RESOURCELIMIT);
+		} else {
+			link_close(list[i].link, "memory is short");
+		}
+	}
+	return freed;
+}
+
+/* Circuits and links with long queues, the longest first. */
+static size_t close_queues(struct relay *r, size_t wanted)
+{
+	struct consumer *list = mem_new_array(r->counters.circuits + link_count(r) + 1, sizeof(*list));
+	size_t n = 0, freed;
+
+	for (struct circuit *c = r->circuits; c; c = c->all_next)
+		if (circuit_bytes(c) >= QUEUE_LONG)
+			list[n++] = (struct consumer){ .circuit = c, .bytes = circuit_bytes(c) };
+	for (struct link *l = NULL; (l = link_next(r, l));)
+		if (l->state != LINK_CLOSED && link_bytes(l) >= QUEUE_LONG)
+			list[n++] = (struct consumer){ .link = l, .bytes = link_bytes(l) };
+	freed = close_consumers(r, list, n, wanted);
+	free(list);
+	return freed;
+}
+
+/* Circuits of the links that brought most, counting what a circuit takes that holds nothing. */
 static size_t close_circuits(struct relay *r, size_t wanted)
 {
 	struct consumer *list = mem_new_array(r->counters.circuits + 1, sizeof(*list));
-	size_t n = 0, freed = 0, closed = 0;
+	size_t n = 0, freed;
+	struct link *l;
 
-	for (struct circuit *c = r->circuits; c; c = c->all_next) {
-		size_t bytes = circuit_bytes(c);
-
-		if (bytes)
-			list[n++] = (struct consumer){ c, bytes };
-	}
-	qsort(list, n, sizeof(*list), by_bytes);
-	for (size_t i = 0; i < n && freed < wanted; i++, closed++) {
-		freed += list[i].bytes;
-		circuit_close(list[i].circuit, DESTROY_RESOURCELIMIT);
-	}
+	for (l = NULL; (l = link_next(r, l));)
+		l->held = LINK_COST + link_bytes(l);
+	for (struct circuit *c = r->circuits; c; c = c->all_next)
+		if ((l = link_by_id(r, c->end[SIDE_PREV].link_id)))
+			l->held += CIRCUIT_COST + circuit_bytes(c);
+	for (struct circuit *c = r->circuits; c; c = c->all_next)
+		if ((l = link_by_id(r, c->end[SIDE_PREV].link_id)))
+			list[n++] = (struct consumer){ .circuit = c, .of_link = l->held,
+						       .bytes = CIRCUIT_COST + circuit_bytes(c) };
+	freed = close_consumers(r, list, n, wanted);
 	free(list);
-	r->counters.circuits_killed_memory += closed;
 	return freed;
 }
 
@@ -137,12 +184,14 @@ static size_t close_links(struct relay *r, size_t wanted)
 	return freed;
 }
 
-static void relieve(struct relay *r, size_t wanted)
+void relay_free_bytes(struct relay *r, size_t wanted)
 {
-	size_t freed = close_circuits(r, wanted);
+	size_t freed = close_queues(r, wanted);
 
 	if (freed < wanted)
 		freed += close_links(r, wanted - freed);
+	if (freed < wanted)
+		freed += close_circuits(r, wanted - freed);
 	log_limited(LOG_LEVEL_WARN, "Memory is short: closed the biggest consumers. Raise max_memory if this goes on. "
 		    "wanted=%zu freed=%zu", wanted, freed);
 }
@@ -152,7 +201,7 @@ void relay_relieve_memory(struct relay *r)
 	uint64_t limit = r->config.limits.max_memory;
 
 	if (limit && pool_used_bytes(r->pool) > limit / 100 * QUEUES_SHARE_PCT)
-		relieve(r, (size_t)(limit / 100 * RELIEF_PCT));
+		relay_free_bytes(r, (size_t)(limit / 100 * RELIEF_PCT));
 }
 
 void memory_tick(struct relay *r)
@@ -167,5 +216,5 @@ void memory_tick(struct relay *r)
 	malloc_trim(0);
 	measure(r->memory);
 	if (r->memory->process_bytes > limit)
-		relieve(r, r->memory->process_bytes - (size_t)(limit / 100 * (100 - RELIEF_PCT)));
+		relay_free_bytes(r, r->memory->process_bytes - (size_t)(limit / 100 * (100 - RELIEF_PCT)));
 }

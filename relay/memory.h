@@ -1,7 +1,7 @@
 /*
  * The memory limit of a worker. It means process memory, as the kernel counts
- * it, not only queues: when the process is above its limit, the circuits that
- * hold most are closed, then the links that do least.
+ * it, not only queues: when the process is above its limit, those who hold
+ * most of it are closed.
  */
 #ifndef RELAY_MEMORY_H
 #define RELAY_MEMORY_H
@@ -19,5 +19,12 @@ size_t memory_process_bytes(const struct memory *m);
 
 /* Each second: measure, and close consumers when above the limit. */
 void memory_tick(struct relay *r);
+
+/*
+ * Close what holds most until about `wanted` bytes are given back: first
+ * circuits and links with much queued, then links without circuits, then the
+ * circuits of the links that hold most in all.
+ */
+void relay_free_bytes(struct relay *r, size_t wanted);
 
 #endif

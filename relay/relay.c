@@ -42,6 +42,17 @@ static_assert(sizeof(struct cc_params) == sizeof(((struct net_params *)0)->cc),
 
 /* -- the clock's work ---------------------------------------------------- */
 
+/* A cell either way begins the wait anew, with another length (padding-spec 2.2). */
+static void pad_link(struct link *l, uint64_t now)
+{
+	if (l->pad_from_ms != l->active_ms) {
+		l->pad_from_ms = l->active_ms;
+		l->pad_due_ms = l->active_ms + pad_next_ms(l->pad_low_ms, l->pad_high_ms);
+	}
+	if (now >= l->pad_due_ms && l->n_queued == 0)
+		link_send_control(l, 0, CELL_PADDING, NULL, 0);
+}
+
 static void tick_link(struct link *l, uint64_t now)
 {
 	if (l->state != LINK_OPEN) {
@@ -49,15 +60,12 @@ static void tick_link(struct link *l, uint64_t now)
 			link_close(l, "the handshake took too long");
 		return;
 	}
-	if (l->circs.used == 0 && !l->waiting && now - l->active_ms > LINK_IDLE_MS) {
+	if (l->circs.used || l->waiting)
+		l->used_ms = now;
+	if (now - l->used_ms > LINK_IDLE_MS)
 		link_close(l, "idle");
-		return;
-	}
-	if (l->padding_wanted && l->n_queued == 0 && now >= l->pad_due_ms) {
-		if (l->pad_due_ms)
-			link_send_control(l, 0, CELL_PADDING, NULL, 0);
-		l->pad_due_ms = now + pad_next_ms(l->pad_low_ms, l->pad_high_ms);
-	}
+	else if (l->padding_wanted)
+		pad_link(l, now);
 }
 
 void relay_tick(struct relay *r)

@@ -67,6 +67,7 @@ static void sim_flush(struct link *l)
 
 	if (!w)
 		return;
+	l->active_ms = clock_now_ms();
 	while (w->len + CELLS_PER_RECORD * CELL_LEN <= WIRE_CAP &&
 	       (n = sched_fill(l, w->bytes + w->len, CELLS_PER_RECORD)))
 		w->len += n * CELL_LEN;

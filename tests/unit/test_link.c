@@ -362,6 +362,30 @@ static void test_unsent_is_bounded(void **state)
 	event_base_free(base);
 }
 
+/* An identity is made up in no time: it is no way around the limit of an address. */
+static void test_too_many_authenticated(void **state)
+{
+	struct side a, b;
+
+	(void)state;
+	base = event_base_new();
+	assert_true(side_start(&a, "127.0.0.1") && side_start(&b, "127.0.0.1"));
+	for (int i = 0; i < 4; i++)
+		go(&a, dial(&a, &b));
+	settle();
+	assert_int_equal(link_count(b.relay), 3);
+	assert_int_equal(b.relay->counters.links_refused, 1);
+	/* What is closed makes room. */
+	link_close(link_next(b.relay, NULL), "test");
+	settle();
+	go(&a, dial(&a, &b));
+	settle();
+	assert_int_equal(link_count(b.relay), 3);
+	relay_free(a.relay);
+	relay_free(b.relay);
+	event_base_free(base);
+}
+
 /* A peer that vanished without a word is found out by the system. */
 static void test_keepalive(void **state)
 {
@@ -523,6 +547,7 @@ int main(void)
 		cmocka_unit_test(test_new_credentials),
 		cmocka_unit_test(test_lost_while_answering_netinfo),
 		cmocka_unit_test(test_unsent_is_bounded),
+		cmocka_unit_test(test_too_many_authenticated),
 		cmocka_unit_test(test_keepalive),
 		cmocka_unit_test(test_no_descriptors),
 		cmocka_unit_test(test_silent_and_too_many),	/* from here on the clock stands */

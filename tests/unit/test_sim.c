@@ -19,7 +19,10 @@
 
 #include "../../relay/circuit_extend.h"
 #include "../../relay/linkspec.h"
+#include "../../relay/handshake_queue.h"
+#include "../../relay/memory.h"
 #include "../../relay/relay_priv.h"
+#include "../../relay/sched.h"
 #include "sim.h"
 
 static size_t circuits(const struct sim *s, size_t node)
@@ -352,6 +355,161 @@ static void test_refusals_are_bounded(void **state)
 	}
 }
 
+/*
+ * Too many CREATE2s wait: the longest queue loses its newest, and the rest is
+ * answered. Returns how many the source with few has left.
+ */
+static size_t shed(void)
+{
+	struct addr other = { .family = ADDR_V4, .ip = { 127, 0, 0, 77 }, .port = 1 };
+	struct sim_client many, few;
+	struct relay *r;
+	struct sim s;
+	size_t left;
+
+	sim_start(&s);
+	r = s.node[0].relay;
+	sim_client_open(&many, &s);
+	sim_client_open(&few, &s);
+	few.link->peer = other;
+	flood(&many, CELL_CREATE2, 130);
+	flood(&few, CELL_CREATE2, 20);
+	assert_int_equal(handshake_queue_len(r->handshakes), 100);
+	assert_int_equal(r->counters.handshakes_dropped, 50);
+	left = few.link->circs.used;
+	assert_int_equal(many.link->circs.used + left, 100);
+	assert_non_null(circ_table_find(&many.link->circs, 0x80000100 + 79));	/* the oldest stayed */
+	sim_settle(&s);		/* bodies of zeros are refused */
+	assert_int_equal(handshake_queue_len(r->handshakes), 0);
+	assert_int_equal(many.link->circs.used + few.link->circs.used, 0);
+	sim_stop(&s);
+	return left;
+}
+
+static void test_handshake_queue_sheds(void **state)
+{
+	size_t left = 0;
+
+	(void)state;
+	/* One time in 256 the two sources share a queue. */
+	for (int i = 0; i < 4 && left != 20; i++)
+		left = shed();
+	assert_int_equal(left, 20);
+}
+
+/* Memory runs short because of two links that answer nothing: they go, not whoever has a few cells queued. */
+static void test_relief_finds_the_hoarders(void **state)
+{
+	uint8_t body[CELL_BODY_LEN] = { 0 };
+	struct sim_client honest, hoarder[2];
+	struct circuit *c;
+	struct relay *r;
+	struct sim s;
+
+	(void)state;
+	sim_start(&s);
+	r = s.node[0].relay;
+	build(&honest, &s, HANDSHAKE_NTOR);
+	for (int i = 0; i < 2; i++) {
+		sim_client_open(&hoarder[i], &s);
+		sim_client_cell(&hoarder[i], CELL_CREATE_FAST, body, sizeof(body));
+	}
+	for (int i = 0; i < 2; i++)
+		flood(&hoarder[i], CELL_CREATE, LINK_CONTROL_MAX);
+	c = circ_table_find(&honest.link->circs, honest.circ_id)->circuit;
+	for (int i = 0; i < 20; i++)
+		assert_int_equal(circuit_send(c, RELAY_DROP, 0, NULL, 0, NULL), 0);
+	r->config.limits.max_memory = 5 << 20;
+	relay_relieve_memory(r);
+	assert_true(hoarder[0].link->state == LINK_CLOSED || hoarder[1].link->state == LINK_CLOSED);
+	assert_non_null(circ_table_find(&honest.link->circs, honest.circ_id));
+	sim_client_close(&honest);
+	sim_stop(&s);
+}
+
+/* Circuits that hold nothing take memory too: those of the link that made most of them go. */
+static void test_relief_of_idle_circuits(void **state)
+{
+	struct sim_client honest, hoarder;
+	struct relay *r;
+	struct sim s;
+
+	(void)state;
+	sim_start(&s);
+	r = s.node[0].relay;
+	build(&honest, &s, HANDSHAKE_NTOR);
+	sim_client_open(&hoarder, &s);
+	flood(&hoarder, CELL_CREATE_FAST, 900);
+	assert_int_equal(hoarder.link->circs.used, 900);
+	for (size_t i = 0; i < 900; i++)
+		sched_forget(circ_table_find(&hoarder.link->circs, 0x80000100 + (uint32_t)i));
+	relay_free_bytes(r, 100000);
+	assert_in_range(hoarder.link->circs.used, 1, 899);
+	assert_non_null(circ_table_find(&honest.link->circs, honest.circ_id));
+	sim_client_close(&honest);
+	sim_stop(&s);
+}
+
+/* A relay that does not list the address it was dialled at: one link, not one for each circuit. */
+static void test_link_at_the_same_address_is_shared(void **state)
+{
+	struct sim_client a, b;
+	struct sim s;
+
+	(void)state;
+	sim_start(&s);
+	sim_client_open(&a, &s);
+	assert_int_equal(sim_create(&a, HANDSHAKE_NTOR), 0);
+	assert_int_equal(sim_extend(&a, 1, HANDSHAKE_NTOR), 0);
+	link_find(s.node[0].relay, s.node[1].keys.rsa_id, s.node[1].keys.ed_id)->canonical = false;
+	sim_client_open(&b, &s);
+	assert_int_equal(sim_create(&b, HANDSHAKE_NTOR), 0);
+	assert_int_equal(sim_extend(&b, 1, HANDSHAKE_NTOR), 0);
+	assert_int_equal(links(&s, 0), 3);
+	sim_client_close(&a);
+	sim_client_close(&b);
+	sim_stop(&s);
+}
+
+static size_t paddings(struct sim_client *c)
+{
+	struct sim_msg m;
+	size_t n = 0;
+	uint32_t id = c->circ_id;
+
+	c->circ_id = 0;
+	while (sim_client_recv(c, &m))
+		n += !m.is_relay && m.cmd == CELL_PADDING;
+	c->circ_id = id;
+	return n;
+}
+
+/* Link padding is for silence (padding-spec 2.2), and does not keep a link without circuits. */
+static void test_link_padding(void **state)
+{
+	uint8_t start[CELL_BODY_LEN] = { 0, 2 }, none[CELL_BODY_LEN] = { 0 };
+	struct sim_client c;
+	struct sim s;
+	size_t n;
+
+	(void)state;
+	sim_start(&s);
+	sim_client_open(&c, &s);
+	c.circ_id = 0;
+	sim_client_cell(&c, CELL_PADDING_NEGOTIATE, start, sizeof(start));
+	for (int i = 0; i < 60; i++) {
+		sim_wait(&s, 1);
+		sim_client_cell(&c, CELL_PADDING, none, sizeof(none));
+	}
+	assert_int_equal(paddings(&c), 0);
+	sim_wait(&s, 100);
+	n = paddings(&c);
+	assert_in_range(n, 100 / 11, 100 / 2);
+	sim_wait(&s, LINK_IDLE_MS / 1000);
+	assert_int_equal(links(&s, 0), 0);
+	sim_stop(&s);
+}
+
 static void give_document(struct sim *s, size_t node, const uint8_t *text, size_t len)
 {
 	struct dir_doc_meta meta = { .kind = DIR_DOC_CONSENSUS_MICRODESC, .valid_after = clock_wall() - 10,
@@ -488,6 +646,11 @@ int main(void)
 		cmocka_unit_test(test_extend_times_out),
 		cmocka_unit_test(test_bad_cells),
 		cmocka_unit_test(test_refusals_are_bounded),
+		cmocka_unit_test(test_handshake_queue_sheds),
+		cmocka_unit_test(test_relief_finds_the_hoarders),
+		cmocka_unit_test(test_relief_of_idle_circuits),
+		cmocka_unit_test(test_link_at_the_same_address_is_shared),
+		cmocka_unit_test(test_link_padding),
 		cmocka_unit_test(test_directory_through_three_hops),
 		cmocka_unit_test(test_window_stops_sender),
 		cmocka_unit_test(test_drain),
