@@ -290,10 +290,12 @@ void link_free(struct link *l)
 
 static void padding_negotiate(struct link *l, const struct cell *cell)
 {
+	const struct net_params *net = &l->relay->params;
 	struct pad_negotiate p;
 
 	/* Only clients ask (padding-spec 2); what a relay asks for is of no use to it. */
-	if (l->authenticated || pad_negotiate_parse(&p, cell->body, cell->body_len) < 0)
+	if (l->authenticated ||
+	    pad_negotiate_parse(&p, cell->body, cell->body_len, net->nf_ito_low, net->nf_ito_high) < 0)
 		return;
 	l->padding_wanted = p.start;
 	l->pad_low_ms = p.low_ms;

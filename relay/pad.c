@@ -7,9 +7,6 @@
 #include <nonos/err.h>
 #include <nonos/rand.h>
 
-/* Defaults of the consensus parameters nf_ito_low and nf_ito_high (padding-spec 2.6). */
-enum { ITO_LOW_MS = 1500, ITO_HIGH_MS = 9500 };
-
 enum pad_command { PAD_STOP = 1, PAD_START = 2 };
 enum pad_response { PAD_OK = 1, PAD_ERR = 2 };
 
@@ -17,8 +14,10 @@ enum pad_response { PAD_OK = 1, PAD_ERR = 2 };
  * Bounds below the network's are raised to them; a client that is content
  * with the network's sends zeros (padding-spec 2.5).
  */
-int pad_negotiate_parse(struct pad_negotiate *ret, const uint8_t *body, size_t len)
+int pad_negotiate_parse(struct pad_negotiate *ret, const uint8_t *body, size_t len,
+			uint16_t net_low_ms, uint16_t net_high_ms)
 {
+	bool disabled = net_low_ms == 0 && net_high_ms == 0;
 	struct rd r = rd_init(body, len);
 	uint8_t version = rd_u8(&r), command = rd_u8(&r);
 	uint16_t low = rd_u16(&r), high = rd_u16(&r);
@@ -28,13 +27,13 @@ int pad_negotiate_parse(struct pad_negotiate *ret, const uint8_t *body, size_t l
 		return ERR_MALFORMED;
 	if (version != 0 || (command != PAD_STOP && command != PAD_START))
 		return ERR_UNSUPPORTED;
-	if (low < ITO_LOW_MS)
-		low = ITO_LOW_MS;
-	if (high < ITO_HIGH_MS)
-		high = ITO_HIGH_MS;
+	if (low < net_low_ms)
+		low = net_low_ms;
+	if (high < net_high_ms)
+		high = net_high_ms;
 	if (high < low)
 		high = low;
-	*ret = (struct pad_negotiate){ .start = command == PAD_START, .low_ms = low, .high_ms = high };
+	*ret = (struct pad_negotiate){ .start = command == PAD_START && !disabled, .low_ms = low, .high_ms = high };
 	return 0;
 }
 

@@ -15,8 +15,15 @@ struct pad_negotiate {
 	uint16_t low_ms, high_ms;	/* bounds of the time between padding cells, already clipped */
 };
 
-/* ERR_MALFORMED, ERR_UNSUPPORTED for another version or command. */
-int pad_negotiate_parse(struct pad_negotiate *ret, const uint8_t *body, size_t len);
+/* Defaults of the consensus parameters nf_ito_low and nf_ito_high (padding-spec 2.6). */
+enum { PAD_LOW_MS = 1500, PAD_HIGH_MS = 9500 };
+
+/*
+ * The network's bounds are what nf_ito_low and nf_ito_high say; zeros turn a start into a stop.
+ * ERR_MALFORMED, ERR_UNSUPPORTED for another version or command.
+ */
+int pad_negotiate_parse(struct pad_negotiate *ret, const uint8_t *body, size_t len,
+			uint16_t net_low_ms, uint16_t net_high_ms);
 
 /* When to send the next PADDING on an idle link: the larger of two uniform picks between the bounds. */
 uint32_t pad_next_ms(uint16_t low_ms, uint16_t high_ms);

@@ -152,6 +152,8 @@ struct relay *relay_new(struct event_base *base, const struct relay_hooks *hooks
 	default_limits(&r->config.limits);
 	cc_params_default(&r->cc_params);
 	r->params.cc_enabled = true;
+	r->params.nf_ito_low = PAD_LOW_MS;
+	r->params.nf_ito_high = PAD_HIGH_MS;
 	r->pool = pool_new();
 	r->links = link_table_new();
 	r->handshakes = handshake_queue_new();

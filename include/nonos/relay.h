@@ -69,6 +69,7 @@ struct onion_keys {
 /* Consensus parameters that the relay acts on; clipped when parsed. */
 struct net_params {
 	uint32_t circ_max_cell_queue_size;	/* cells; 0: no consensus yet */
+	uint16_t nf_ito_low, nf_ito_high;	/* ms between link paddings; both 0: none */
 	bool cc_enabled;			/* cc_alg = 2 */
 	uint32_t cc[26];			/* struct cc_params, in its order */
 };

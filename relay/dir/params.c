@@ -13,7 +13,10 @@
 static_assert(sizeof(struct cc_params) == sizeof(((struct net_params *)0)->cc),
 	      "net_params.cc carries struct cc_params");
 
-enum { QUEUE_DEFAULT = 50000, CC_ALG_VEGAS = 2, OUTBUF_CELLS = 62 };
+enum {
+	QUEUE_DEFAULT = 50000, CC_ALG_VEGAS = 2, OUTBUF_CELLS = 62,
+	ITO_LOW_DEFAULT = 1500, ITO_HIGH_DEFAULT = 9500, ITO_MAX = 60000,
+};
 
 struct param {
 	const char *name;
@@ -58,6 +61,8 @@ enum { N_CC = sizeof(cc_table) / sizeof(cc_table[0]) };
 static_assert(N_CC * sizeof(uint32_t) == sizeof(struct cc_params), "one row for each field");
 
 static const struct param queue_param = { "circ_max_cell_queue_size", 1000, INT32_MAX, QUEUE_DEFAULT, 0 };
+static const struct param ito_low_param = { "nf_ito_low", 0, ITO_MAX, ITO_LOW_DEFAULT, 0 };
+static const struct param ito_high_param = { "nf_ito_high", 0, ITO_MAX, ITO_HIGH_DEFAULT, 0 };
 static const struct param alg_param = { "cc_alg", 0, 3, CC_ALG_VEGAS, 0 };
 
 static void set_field(struct cc_params *cc, const struct param *p, uint32_t v)
@@ -86,7 +91,8 @@ static bool clip(struct span word, const struct param *p, uint32_t *ret)
 void net_params_parse(struct net_params *ret, const char *text, size_t len)
 {
 	struct dir_item line = { .args = { text, len } };
-	struct net_params out = { .circ_max_cell_queue_size = QUEUE_DEFAULT };
+	struct net_params out = { .circ_max_cell_queue_size = QUEUE_DEFAULT,
+				  .nf_ito_low = ITO_LOW_DEFAULT, .nf_ito_high = ITO_HIGH_DEFAULT };
 	uint32_t v, alg = CC_ALG_VEGAS;
 	struct cc_params cc;
 	struct span word;
@@ -96,12 +102,19 @@ void net_params_parse(struct net_params *ret, const char *text, size_t len)
 	while (dir_arg(&line, &word)) {
 		if (clip(word, &queue_param, &v))
 			out.circ_max_cell_queue_size = v;
+		if (clip(word, &ito_low_param, &v))
+			out.nf_ito_low = (uint16_t)v;
+		if (clip(word, &ito_high_param, &v))
+			out.nf_ito_high = (uint16_t)v;
 		if (clip(word, &alg_param, &v))
 			alg = v;
 		for (size_t i = 0; i < N_CC; i++)
 			if (clip(word, &cc_table[i], &v))
 				set_field(&cc, &cc_table[i], v);
 	}
+	/* The high end has the low one for its minimum (padding-spec 2.6). */
+	if (out.nf_ito_high < out.nf_ito_low)
+		out.nf_ito_high = out.nf_ito_low;
 	out.cc_enabled = alg == CC_ALG_VEGAS;
 	memcpy(out.cc, &cc, sizeof(out.cc));
 	*ret = out;

@@ -23,7 +23,7 @@ static const struct message_row rows[] = {
 
 /* The sizes in the table that follow from other headers. */
 _Static_assert(sizeof(struct relay_counters) == 240, "COUNTERS in messages.def");
-_Static_assert(sizeof(((struct net_params *)0)->cc) + 5 == 109, "PARAMS in messages.def");
+_Static_assert(sizeof(((struct net_params *)0)->cc) + 9 == 113, "PARAMS in messages.def");
 
 const struct message_row *message_find(uint16_t type)
 {
@@ -254,6 +254,8 @@ enum { PARAMS_CC_COUNT = sizeof(((struct net_params *)0)->cc) / sizeof(uint32_t)
 void message_params_write(struct wr *w, const struct net_params *p)
 {
 	wr_u32(w, p->circ_max_cell_queue_size);
+	wr_u16(w, p->nf_ito_low);
+	wr_u16(w, p->nf_ito_high);
 	wr_u8(w, p->cc_enabled);
 	for (size_t i = 0; i < PARAMS_CC_COUNT; i++)
 		wr_u32(w, p->cc[i]);
@@ -263,6 +265,8 @@ int message_params_read(struct net_params *ret, struct rd *r)
 {
 	struct net_params p = { .circ_max_cell_queue_size = rd_u32(r) };
 
+	p.nf_ito_low = rd_u16(r);
+	p.nf_ito_high = rd_u16(r);
 	if (!flag_read(&p.cc_enabled, r))
 		return ERR_MALFORMED;
 	for (size_t i = 0; i < PARAMS_CC_COUNT; i++)

@@ -528,6 +528,11 @@ static void test_params(void **state)
 	assert_int_equal(cc.vegas_sscap, 500);
 	net_params_parse(&p, "cc_alg=0", 8);
 	assert_false(p.cc_enabled);
+	assert_true(p.nf_ito_low == 1500 && p.nf_ito_high == 9500);
+	net_params_parse(&p, "nf_ito_high=2000 nf_ito_low=70000", 33);
+	assert_true(p.nf_ito_low == 60000 && p.nf_ito_high == 60000);
+	net_params_parse(&p, "nf_ito_high=0 nf_ito_low=0", 26);
+	assert_true(p.nf_ito_low == 0 && p.nf_ito_high == 0);
 }
 
 int main(void)

@@ -38,7 +38,7 @@ static void test_link_negotiate(void **state)
 
 		memset(body, 0xaa, sizeof(body));
 		memcpy(body, cells[i].bytes, 6);
-		assert_int_equal(pad_negotiate_parse(&p, body, sizeof(body)), cells[i].result);
+		assert_int_equal(pad_negotiate_parse(&p, body, sizeof(body), 1500, 9500), cells[i].result);
 		if (cells[i].result < 0) {
 			assert_int_equal(p.low_ms, 1);
 			continue;
@@ -47,8 +47,22 @@ static void test_link_negotiate(void **state)
 		assert_int_equal(p.low_ms, cells[i].low);
 		assert_int_equal(p.high_ms, cells[i].high);
 		for (size_t n = 0; n < 6; n++)
-			assert_int_equal(pad_negotiate_parse(&p, body, n), ERR_MALFORMED);
+			assert_int_equal(pad_negotiate_parse(&p, body, n, 1500, 9500), ERR_MALFORMED);
 	}
+}
+
+static void test_network_bounds(void **state)
+{
+	static const uint8_t start[] = { 0, 2, 0x07, 0xd0, 0x0b, 0xb8 };	/* 2000 to 3000 */
+	struct pad_negotiate p;
+
+	(void)state;
+	assert_int_equal(pad_negotiate_parse(&p, start, sizeof(start), 1000, 9000), 0);
+	assert_true(p.start && p.low_ms == 2000 && p.high_ms == 9000);
+	assert_int_equal(pad_negotiate_parse(&p, start, sizeof(start), 2500, 2600), 0);
+	assert_true(p.start && p.low_ms == 2500 && p.high_ms == 3000);
+	assert_int_equal(pad_negotiate_parse(&p, start, sizeof(start), 0, 0), 0);
+	assert_false(p.start);
 }
 
 /* max(X, X) over 8000 ms: mean 5332.8 (padding-spec 2.3); the bounds are kept. */
@@ -93,7 +107,8 @@ static void test_circuit_answer(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_link_negotiate), cmocka_unit_test(test_next),
+		cmocka_unit_test(test_link_negotiate),
+		cmocka_unit_test(test_network_bounds), cmocka_unit_test(test_next),
 		cmocka_unit_test(test_circuit_answer),
 	};
 

@@ -126,7 +126,8 @@ static void test_key_messages(void **state)
 static void test_small_messages(void **state)
 {
 	struct relay_counters c_in, c_out;
-	struct net_params p_in = { .circ_max_cell_queue_size = 9, .cc_enabled = true, .cc = { 1, 2, 3 } }, p_out;
+	struct net_params p_in = { .circ_max_cell_queue_size = 9, .nf_ito_low = 1500, .nf_ito_high = 60000,
+				   .cc_enabled = true, .cc = { 1, 2, 3 } }, p_out;
 	struct message_skew s_in = { .skew_s = -4000, .peer_rsa_id = { 7 } }, s_out;
 	uint8_t buf[512];
 	struct wr w = wr_init(buf, sizeof(buf));
@@ -146,6 +147,8 @@ static void test_small_messages(void **state)
 	r = rd_init(buf, wr_len(&w));
 	assert_int_equal(message_params_read(&p_out, &r), 0);
 	assert_true(p_out.cc_enabled);
+	assert_int_equal(p_out.nf_ito_low, 1500);
+	assert_int_equal(p_out.nf_ito_high, 60000);
 	assert_memory_equal(p_in.cc, p_out.cc, sizeof(p_in.cc));
 
 	w = wr_init(buf, sizeof(buf));
