@@ -39,9 +39,9 @@ def tls_client(low=None, high=None):
 CONTEXT = tls_client()
 
 
-def tcp(port, timeout=15, source=None):
+def tcp(port, timeout=15, source=None, host=HOST):
     """A connected socket; `source` is another loopback address to come from."""
-    sock = socket.create_connection((HOST, port), timeout=timeout,
+    sock = socket.create_connection((host, port), timeout=timeout,
                                     source_address=(source, 0) if source else None)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return sock
@@ -50,8 +50,8 @@ def tcp(port, timeout=15, source=None):
 class Raw:
     """TLS is up, nothing has been said."""
 
-    def __init__(self, port, timeout=15, source=None, context=None):
-        sock = tcp(port, timeout, source)
+    def __init__(self, port, timeout=15, source=None, host=HOST, context=None):
+        sock = tcp(port, timeout, source, host)
         try:
             self.sock = (context or CONTEXT).wrap_socket(sock, server_hostname="www.example.com")
         except BaseException:
