@@ -40,11 +40,15 @@ static void finish_day(struct bandwidth *b)
 	b->day_end_s += BANDWIDTH_DAY_S;
 }
 
-/* Days that passed; after a jump of the clock beyond all we keep, a new count begins. */
+/*
+ * Days that passed; when all we keep is older, a new count begins. One from the
+ * future is a matter of a clock that is behind, and no reason to forget it.
+ */
 static void turn_days(struct bandwidth *b, int64_t now_s)
 {
-	if (now_s >= b->day_end_s + BANDWIDTH_DAYS * BANDWIDTH_DAY_S ||
-	    now_s < b->day_end_s - 2 * BANDWIDTH_DAY_S) {
+	if (now_s < b->day_end_s - 2 * BANDWIDTH_DAY_S)
+		b->day_end_s = now_s + BANDWIDTH_DAY_S;
+	if (now_s >= b->day_end_s + BANDWIDTH_DAYS * BANDWIDTH_DAY_S) {
 		uint64_t read_total = b->read_total, write_total = b->write_total;
 
 		bandwidth_init(b, now_s);
@@ -117,6 +121,12 @@ void bandwidth_update(struct bandwidth *b, int64_t now_s, uint64_t read_total, u
 	b->read_today += read;
 	b->write_today += written;
 	window_add(b, now_s, read, written);
+}
+
+void bandwidth_clock_set(struct bandwidth *b, int64_t step_s)
+{
+	b->day_end_s += step_s;
+	b->last_s = 0;
 }
 
 static uint64_t highest(const uint64_t *peaks)

@@ -32,6 +32,9 @@ void bandwidth_init(struct bandwidth *b, int64_t now_s);
 /* Take in the running totals; about once a second. Totals never go back; the clock may jump. */
 void bandwidth_update(struct bandwidth *b, int64_t now_s, uint64_t read_total, uint64_t write_total);
 
+/* Somebody set the wall clock by so much: no day has passed by that. */
+void bandwidth_clock_set(struct bandwidth *b, int64_t step_s);
+
 /* The lesser of the best sustained reading and writing, bytes a second. */
 uint64_t bandwidth_observed(const struct bandwidth *b);
 

@@ -212,6 +212,7 @@ static void check_clock(struct keeper *k)
 	if (step > -CLOCK_STEP_S && step < CLOCK_STEP_S)
 		return;
 	log_notice("The clock was set; certificates and descriptor are made anew. by_s=%lld", (long long)step);
+	bandwidth_clock_set(&k->bandwidth, step);
 	maintain_keys(k);
 	k->link_renew_ms = clock_now_ms();
 	keeper_publish(k, "the clock was set");

@@ -153,14 +153,24 @@ static void test_history(void **state)
 	assert_int_equal(b.n_days, BANDWIDTH_DAYS);
 	assert_int_equal(b.read_days[BANDWIDTH_DAYS - 1], 1);
 	assert_int_equal(bandwidth_history_end(&b), start + 8 * BANDWIDTH_DAY_S);
-	/* A clock set years ahead or back begins anew instead of making years of days. */
+	/* Set ten days ahead and back by somebody, it keeps all; see keeper.c. */
+	bandwidth_clock_set(&b, 10 * BANDWIDTH_DAY_S);
+	bandwidth_update(&b, start + 18 * BANDWIDTH_DAY_S + 5, 308, 70);
+	assert_int_equal(b.n_days, BANDWIDTH_DAYS);
+	assert_int_equal(b.read_days[BANDWIDTH_DAYS - 1], 1);
+	bandwidth_clock_set(&b, -10 * BANDWIDTH_DAY_S);
+	bandwidth_update(&b, start + 8 * BANDWIDTH_DAY_S + 6, 308, 70);
+	assert_int_equal(bandwidth_history_end(&b), start + 8 * BANDWIDTH_DAY_S);
+	/* Years later it begins anew instead of making years of days. */
 	bandwidth_update(&b, start + 4000ll * BANDWIDTH_DAY_S, 400, 80);
 	assert_int_equal(b.n_days, 0);
+	assert_int_equal(b.read_today, 92);
+	/* A clock that is behind, as after a start without a battery clock, loses nothing. */
 	bandwidth_update(&b, start, 500, 90);
-	assert_int_equal(b.n_days, 0);
-	assert_int_equal(b.read_today, 100);
+	assert_int_equal(b.read_today, 192);
+	assert_int_equal(bandwidth_history_end(&b), start);
 	bandwidth_update(&b, -5, 600, 90);
-	assert_int_equal(b.read_today, 100);
+	assert_int_equal(b.read_today, 192);
 }
 
 static void test_bandwidth_text(void **state)
