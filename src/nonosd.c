@@ -14,6 +14,7 @@
 #include "daemon/conf.h"
 #include "daemon/import.h"
 #include "daemon/keeper.h"
+#include "daemon/process.h"
 #include "daemon/worker.h"
 
 enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
@@ -102,6 +103,7 @@ int main(int argc, char **argv)
 {
 	struct arguments a;
 
+	process_open_standard();
 	/* How the keeper starts its workers (team.c). */
 	if (argc == 3 && strcmp(argv[1], "--worker") == 0)
 		return worker_main((unsigned)strtoul(argv[2], NULL, 10));

@@ -11,6 +11,12 @@
 
 enum { PROCESS_ERR_CAP = 512 };
 
+/*
+ * Open /dev/null where standard input, output or error is closed: else the next
+ * file or socket gets that number, and the log goes into it.
+ */
+void process_open_standard(void);
+
 /* No core dumps, no ptrace() by others of the same user. */
 void process_protect_memory(void);
 

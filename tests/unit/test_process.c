@@ -1,5 +1,6 @@
 #include "config.h"
 
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,6 +11,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -104,6 +106,28 @@ static void test_make_dir(void **state)
 	assert_non_null(strstr(err, "make that first"));
 }
 
+/* In a child, because it is standard error that goes. */
+static void test_open_standard(void **state)
+{
+	int status;
+	pid_t pid;
+
+	(void)state;
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		int fd;
+
+		close(STDIN_FILENO);
+		close(STDERR_FILENO);
+		process_open_standard();
+		fd = dup(STDIN_FILENO);
+		_exit(fcntl(STDERR_FILENO, F_GETFD) == 0 && fd > STDERR_FILENO ? 0 : 1);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
 static int notify_listen(struct sockaddr_un *sun, socklen_t len)
 {
 	int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
@@ -165,6 +189,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_lock), cmocka_unit_test(test_pid_file), cmocka_unit_test(test_make_dir),
+		cmocka_unit_test(test_open_standard),
 		cmocka_unit_test(test_notify),
 	};
 
