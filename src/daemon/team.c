@@ -45,6 +45,7 @@ struct team {
 	bool one_process, draining, ready_told;
 	unsigned n;
 	struct member *members;
+	uint64_t ticked_ms;
 	struct relay_counters gone;	/* what the dead had counted */
 };
 
@@ -164,14 +165,21 @@ void team_reap(struct team *t)
 
 void team_tick(struct team *t)
 {
+	uint64_t now = clock_now_ms();
+	/* A keeper that was stopped, or waited for a disk, has yet to read what they said meanwhile. */
+	bool was_away = t->ticked_ms && now - t->ticked_ms >= TEAM_AWAY_MS;
+
+	t->ticked_ms = now;
 	for (unsigned i = 0; i < t->n; i++) {
 		struct member *m = &t->members[i];
 
-		if (!m->pid || clock_now_ms() - m->heard_ms < TEAM_SILENT_MS)
+		if (was_away)
+			m->heard_ms = now;
+		if (!m->pid || now - m->heard_ms < TEAM_SILENT_MS)
 			continue;
 		log_error("A worker has said nothing for a minute and is killed. worker=%u pid=%ld", m->index,
 			  (long)m->pid);
-		m->heard_ms = clock_now_ms();
+		m->heard_ms = now;
 		kill(m->pid, SIGKILL);
 	}
 }

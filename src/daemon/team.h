@@ -32,6 +32,7 @@ enum {
 	TEAM_BACKOFF_MAX_MS = 30000,
 	TEAM_HEALTHY_MS = 60000,	/* a worker that lived this long starts the back-off anew */
 	TEAM_SILENT_MS = 60000,		/* no counters for this long: it hangs */
+	TEAM_AWAY_MS = 5000,		/* no tick for this long: it is the keeper that hung */
 };
 
 struct team_hooks {
