@@ -176,11 +176,16 @@ void sim_wait(struct sim *s, unsigned seconds)
 	}
 }
 
-static void make_tls_cert(struct link_keys *k)
+/* One certificate for all: no simulated link shows it, and an RSA key takes its time. */
+static void make_tls_cert(struct link_keys *ret)
 {
+	static struct link_keys made;
+	struct link_keys *k = &made;
 	uint8_t *key, *cert;
 	size_t key_len, cert_len;
 
+	if (made.tls_key_len)
+		goto out;
 	assert_int_equal(x509_make_link_cert(&key, &key_len, &cert, &cert_len, clock_wall(), 86400), 0);
 	assert_true(key_len <= sizeof(k->tls_key) && cert_len <= sizeof(k->tls_cert));
 	memcpy(k->tls_key, key, key_len);
@@ -190,6 +195,11 @@ static void make_tls_cert(struct link_keys *k)
 	secret_wipe(key, key_len);
 	free(key);
 	free(cert);
+out:
+	memcpy(ret->tls_key, made.tls_key, sizeof(made.tls_key));
+	memcpy(ret->tls_cert, made.tls_cert, sizeof(made.tls_cert));
+	ret->tls_key_len = made.tls_key_len;
+	ret->tls_cert_len = made.tls_cert_len;
 }
 
 static void start_node(struct sim_node *n, size_t i)
