@@ -501,6 +501,7 @@ def test_destroy_passes_on(lab, keys, link, next_keys):
 
 # -- floods ----------------------------------------------------------------------------------
 
+@pytest.mark.bounds
 def test_create_flood(lab, keys):
     """3,000 ntor handshakes from two links as fast as they go: answered or refused for lack
     of resources, and others are served meanwhile."""
@@ -533,6 +534,7 @@ def test_create_flood(lab, keys):
     assert counts[CREATED2] > 100, counts
 
 
+@pytest.mark.bounds
 def test_circuits_without_end_on_one_link(lab, keys):
     """10,000 circuits on a link: refused beyond its limit, memory stays put."""
     before = rss_mib(lab, "ours0")
@@ -551,6 +553,7 @@ def test_circuits_without_end_on_one_link(lab, keys):
     assert grown < 150 * SLOW
 
 
+@pytest.mark.bounds
 def test_readers_that_stop(lab, keys):
     """100 circuits ask for far more than anybody reads: what the relay keeps for them is bounded."""
     before = rss_mib(lab, "ours0")

@@ -106,6 +106,7 @@ def test_request_byte_by_byte(circuit):
     assert status_of(circuit.read_stream(4)) == 200
 
 
+@pytest.mark.bounds
 def test_many_requests_left_unread(lab, keys):
     """200 streams ask for the consensus and read nothing: memory stays put."""
     before = rss_mib(lab, "ours0")
@@ -167,6 +168,7 @@ def test_silent_next_hops(lab, keys, certificate):
 
 # -- authorities ------------------------------------------------------------------------------
 
+@pytest.mark.bounds
 @pytest.mark.skipif(PROGRAM == "tor", reason="needs nonosd's configuration")
 def test_authority_that_bombs(lab):
     """One of four authorities answers every request with something worse than the one before.

@@ -299,6 +299,7 @@ def test_slow_loris(lab, port):
             sock.close()
 
 
+@pytest.mark.bounds
 def test_reader_that_stops(lab, port):
     """CREATE_FAST without end from a peer that reads no answers: its link may stall or
     be closed, memory may not follow."""
@@ -327,6 +328,7 @@ def sources():
                 yield "127.77.%d.%d" % (high, low)
 
 
+@pytest.mark.bounds
 def test_links_opened_and_left(lab, port):
     """LINKS links from many addresses: a part silent after TCP, a part after TLS, a part
     whole with a circuit. Then half vanish without a word. Memory and service stand."""
