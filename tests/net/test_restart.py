@@ -43,7 +43,7 @@ def start_transfer(lab, name):
     """A download through the relay that will be cut; returns its thread."""
     def run():
         try:
-            lab.fetch(path=["relay0", name, "exit0"], mb=400, timeout=60)
+            lab.fetch(path=["relay0", name, "exit0"], mb=400, timeout=20)
         except (TornetError, OSError):
             pass
     thread = threading.Thread(target=run, daemon=True)
