@@ -19,6 +19,8 @@
 #include "relay_priv.h"
 #include "sched.h"
 
+enum { DIALLED_SHARE = 8 };	/* of links_total: links that we dial at one time */
+
 /* -- waiting for a link -------------------------------------------------- */
 
 static void wait_for(struct circuit *c, struct link *l)
@@ -144,7 +146,9 @@ static struct link *dial(struct relay *r, const struct extend_target *t, const s
 {
 	struct link *l;
 
-	if (link_count(r) >= r->config.limits.links_total)
+	/* Addresses that somebody made up may fill their share, not the table. */
+	if (link_count(r) >= r->config.limits.links_total ||
+	    r->links_dialled >= r->config.limits.links_total / DIALLED_SHARE + 1)
 		return NULL;
 	l = link_new(r, true, a);
 	memcpy(l->peer_id.rsa_id, t->rsa_id, sizeof(t->rsa_id));

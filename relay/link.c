@@ -122,6 +122,7 @@ struct link *link_new(struct relay *r, bool initiator, const struct addr *peer)
 	l->relay = r;
 	l->initiator = initiator;
 	l->state = initiator ? LINK_CONNECTING : LINK_TLS;
+	r->links_dialled += initiator;
 	l->peer = *peer;
 	l->creds = r->creds;
 	if (l->creds)
@@ -245,6 +246,7 @@ void link_opened(struct link *l)
 		}
 	} else {
 		r->counters.links_opened++;
+		r->links_dialled--;
 	}
 	circuit_extend_link_open(l);
 }
@@ -256,8 +258,10 @@ void link_close(struct link *l, const char *why)
 
 	if (l->state == LINK_CLOSED)
 		return;
-	if (l->state != LINK_OPEN)
+	if (l->state != LINK_OPEN) {
 		r->counters.links_failed++;
+		r->links_dialled -= l->initiator;
+	}
 	if (is_indexed(l))
 		index_remove(l);
 	link_set_state(l, l->state, LINK_CLOSED, why);

@@ -56,7 +56,7 @@ static void pad_link(struct link *l, uint64_t now)
 static void tick_link(struct link *l, uint64_t now)
 {
 	if (l->state != LINK_OPEN) {
-		if (now - l->created_ms > LINK_HANDSHAKE_MS)
+		if (now - l->created_ms > (l->initiator ? LINK_DIAL_MS : LINK_HANDSHAKE_MS))
 			link_close(l, "the handshake took too long");
 		return;
 	}

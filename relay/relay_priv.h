@@ -58,6 +58,7 @@ struct relay {
 	struct circuit *dead_circuits;	/* closed, freed at the end of the round */
 	struct link *flush_first, *flush_last;	/* links to flush, by flush_next */
 	struct link *dead_links;
+	size_t links_dialled;		/* ours, on their way to LINK_OPEN */
 	uint64_t next_circuit_id;
 	bool draining, drained;
 	struct relay_counters counters;

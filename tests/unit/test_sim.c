@@ -259,10 +259,43 @@ static void test_extend_times_out(void **state)
 	t.hdata = onion;
 	sim_send_extend2(&c, &t, true);
 	assert_false(sim_client_recv(&c, &m));
-	sim_wait(&s, LINK_HANDSHAKE_MS / 1000 + 2);
+	sim_wait(&s, LINK_DIAL_MS / 1000 + 2);
 	expect_destroy(&c, DESTROY_CONNECTFAILED);
 	assert_int_equal(links(&s, 0), 1);	/* the client's */
 	sim_client_close(&c);
+	sim_stop(&s);
+}
+
+/* EXTEND2 to addresses where nobody answers: they fill a share of the links, then are refused. */
+static void test_dead_addresses(void **state)
+{
+	uint8_t onion[NTOR_ONION_LEN] = { 1 };
+	struct sim_client c[30];
+	struct extend_target t;
+	struct sim_msg m;
+	struct sim s;
+	size_t refused = 0;
+
+	(void)state;
+	sim_start(&s);
+	s.hold_links = true;
+	for (size_t i = 0; i < 30; i++) {
+		sim_client_open(&c[i], &s);
+		assert_int_equal(sim_create(&c[i], HANDSHAKE_NTOR), 0);
+		sim_target(&s, 1, &t);
+		t.rsa_id[0] = (uint8_t)(i + 1);		/* a link for each */
+		t.htype = HANDSHAKE_NTOR;
+		t.hlen = sizeof(onion);
+		t.hdata = onion;
+		sim_send_extend2(&c[i], &t, true);
+		refused += sim_client_recv(&c[i], &m) && c[i].destroyed && c[i].destroy_reason == DESTROY_CONNECTFAILED;
+	}
+	assert_int_equal(refused, 30 - (s.node[0].relay->config.limits.links_total / 8 + 1));
+	sim_wait(&s, LINK_DIAL_MS / 1000 + 2);
+	assert_int_equal(links(&s, 0), 30);	/* the clients' */
+	assert_int_equal(s.node[0].relay->links_dialled, 0);
+	for (size_t i = 0; i < 30; i++)
+		sim_client_close(&c[i]);
 	sim_stop(&s);
 }
 
@@ -644,6 +677,7 @@ int main(void)
 		cmocka_unit_test(test_refusals),
 		cmocka_unit_test(test_relay_early_is_counted),
 		cmocka_unit_test(test_extend_times_out),
+		cmocka_unit_test(test_dead_addresses),
 		cmocka_unit_test(test_bad_cells),
 		cmocka_unit_test(test_refusals_are_bounded),
 		cmocka_unit_test(test_handshake_queue_sheds),
