@@ -22,18 +22,21 @@ static inline json_t *vectors_load(const char *name)
 	json_t *doc;
 
 	snprintf(path, sizeof(path), "%s/%s", dir ? dir : "tests/vectors", name);
-	doc = json_load_file(path, 0, &e);
+	doc = json_load_file(path, JSON_ALLOW_NUL, &e);
 	if (!doc)
 		fail_msg("%s: %s", path, e.text);
 	return doc;
 }
 
-/* Decode `name` of `object` to `out`; return its length, at most `cap`. */
+/* Decode `name` of `object`, with or without "0x", to `out`; return its length, at most `cap`. */
 static inline size_t vector_get(uint8_t *out, size_t cap, const json_t *object, const char *name)
 {
 	const char *hex = json_string_value(json_object_get(object, name));
-	size_t len = hex ? strlen(hex) / 2 : 0;
+	size_t len;
 
+	if (hex && strncmp(hex, "0x", 2) == 0)
+		hex += 2;
+	len = hex ? strlen(hex) / 2 : 0;
 	if (!hex || len > cap || hex_decode(out, len, hex, strlen(hex)) < 0)
 		fail_msg("no usable vector \"%s\"", name);
 	return len;
