@@ -1,10 +1,12 @@
 /*
  * nonosctl: asks a running nonosd over its control socket and prints the
- * answer. The commands are the rows of commands.def.
+ * answer. The commands are the rows of commands.def. Those of
+ * local_commands.def need no daemon, and nonosctl_local.c carries them out.
  */
 #include "config.h"
 
 #include "nonosctl.h"
+#include "nonosctl_local.h"
 
 #include <getopt.h>
 #include <stdio.h>
@@ -13,9 +15,6 @@
 
 #include <nonos/control.h>
 #include <nonos/err.h>
-
-/* nonosctl(1) documents these numbers; they do not change. */
-enum exit_code { EXIT_OK = 0, EXIT_REFUSED = 1, EXIT_USAGE = 2, EXIT_NO_DAEMON = 3, EXIT_NO_ANSWER = 4 };
 
 enum { DEFAULT_TIMEOUT_S = 10 };
 
@@ -32,12 +31,6 @@ static const struct command {
 };
 
 enum { N_COMMANDS = sizeof(commands) / sizeof(commands[0]) };
-
-struct options {
-	const char *socket;
-	unsigned timeout_s;
-	bool json, dry_run;
-};
 
 /* Dots of a method are spaces on the command line. */
 static void print_words(const char *method, int width)
@@ -58,11 +51,16 @@ static int help(void)
 		print_words(commands[i].method, 16);
 		printf("%s\n", commands[i].sentence);
 	}
+	printf("\nCommands that need no daemon:\n");
+	local_help(stdout);
 	printf("\nOptions:\n"
 	       "  -s, --socket PATH    control socket (NONOS_SOCKET; %s)\n"
 	       "  -j, --json           print the answer as one JSON object\n"
 	       "  -n, --dry-run        for commands that change something: say what would be done\n"
 	       "  -t, --timeout SECONDS  how long to wait for the answer (%d)\n"
+	       "      --key-file FILE  typed sign: the key, 64 hexadecimal digits, mode 0600\n"
+	       "      --signature HEX  typed verify: the signature\n"
+	       "      --signer ADDRESS  typed verify: whose it must be\n"
 	       "      --version, --help\n\n"
 	       "Exit status: 0 done, 1 the daemon refused, 2 wrong usage, 3 no daemon, 4 no answer.\n",
 	       default_socket, DEFAULT_TIMEOUT_S);
@@ -96,7 +94,7 @@ static const struct command *command_find(const char *method)
 	return NULL;
 }
 
-static int print_reply(const struct options *o, const struct command *c, const json_t *reply)
+static int print_reply(const struct ctl_options *o, const struct command *c, const json_t *reply)
 {
 	const json_t *error = json_object_get(reply, "error");
 	const json_t *result = json_object_get(reply, "result");
@@ -118,7 +116,7 @@ static int print_reply(const struct options *o, const struct command *c, const j
 	return EXIT_OK;
 }
 
-static int run(const struct options *o, const struct command *c)
+static int run(const struct ctl_options *o, const struct command *c)
 {
 	json_t *params = o->dry_run ? json_pack("{s:b}", "dry_run", 1) : NULL, *reply;
 	char err[512];
@@ -152,11 +150,14 @@ static int parse_timeout(unsigned *ret, const char *text)
 }
 
 /* 0: go on; else the exit status plus one. */
-static int parse_options(struct options *o, int argc, char **argv)
+static int parse_options(struct ctl_options *o, int argc, char **argv)
 {
+	enum { KEY_FILE = 256, SIGNATURE, SIGNER };
 	static const struct option longs[] = {
 		{ "socket", required_argument, NULL, 's' }, { "json", no_argument, NULL, 'j' },
 		{ "dry-run", no_argument, NULL, 'n' }, { "timeout", required_argument, NULL, 't' },
+		{ "key-file", required_argument, NULL, KEY_FILE }, { "signature", required_argument, NULL, SIGNATURE },
+		{ "signer", required_argument, NULL, SIGNER },
 		{ "version", no_argument, NULL, 'V' }, { "help", no_argument, NULL, 'h' }, { 0 }
 	};
 	int opt;
@@ -176,6 +177,15 @@ static int parse_options(struct options *o, int argc, char **argv)
 			if (parse_timeout(&o->timeout_s, optarg) < 0)
 				return 1 + usage_error("--timeout takes 1 to 3600 seconds, not \"%s\"", optarg);
 			break;
+		case KEY_FILE:
+			o->key_file = optarg;
+			break;
+		case SIGNATURE:
+			o->signature = optarg;
+			break;
+		case SIGNER:
+			o->signer = optarg;
+			break;
 		case 'V':
 			printf("nonosctl %s\n", PACKAGE_VERSION);
 			return 1 + EXIT_OK;
@@ -191,15 +201,21 @@ static int parse_options(struct options *o, int argc, char **argv)
 int main(int argc, char **argv)
 {
 	const char *env = getenv("NONOS_SOCKET");
-	struct options o = { .socket = env && env[0] ? env : default_socket, .timeout_s = DEFAULT_TIMEOUT_S };
+	struct ctl_options o = { .socket = env && env[0] ? env : default_socket, .timeout_s = DEFAULT_TIMEOUT_S };
+	const struct local_command *local;
 	const struct command *c;
 	char method[64];
-	int r = parse_options(&o, argc, argv);
+	int r = parse_options(&o, argc, argv), used;
 
 	if (r)
 		return r - 1;
 	if (optind == argc)
 		return usage_error("no command given%s", "");
+	local = local_find(&used, argc - optind, argv + optind);
+	if (local)
+		return local_run(local, &o, argc - optind - used, argv + optind + used);
+	if (o.key_file || o.signature || o.signer)
+		return usage_error("--key-file, --signature and --signer go with typed sign and typed verify%s", "");
 	join_words(method, sizeof(method), argc - optind, argv + optind);
 	c = command_find(method);
 	if (!c)

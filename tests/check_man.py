@@ -7,6 +7,7 @@ TOP = os.environ.get("TOP_SRCDIR") or os.path.join(os.path.dirname(os.path.abspa
 ROW = re.compile(r'OPTION\((\w+), (\w+), (\w+), ([\w]+), ([\w]+),\s*'
                  r'(NULL|(?:NONOS_LOCALSTATEDIR )?"[^"]*"), ([\w |]+),\s*"([^"]*)"\)')
 COMMAND = re.compile(r'COMMAND\("([\w.]+)", (\w+), (\w+), "([^"]*)"\)')
+LOCAL = re.compile(r'LOCAL_COMMAND\("([\w.]+)", (\w+), ([\w |]+), "([^"]*)"\)')
 problems = []
 
 
@@ -69,8 +70,24 @@ def check_commands():
     problems.extend(f"{method}: in nonosctl(1) but not a command" for method in entries)
 
 
+def check_local_commands():
+    man = read("contrib", "man", "nonosctl.1")
+    body = man.split(".SH OFFLINE COMMANDS", 1)[1].split(".SH", 1)[0]
+    entries = dict(re.findall(r'^\.TP\n\.BI "([a-z ]+) " FILE.*\n((?:(?!\.TP).*\n)*)', body, re.M))
+    for words, name, takes, sentence in table("local_commands.def", LOCAL, "LOCAL_COMMAND"):
+        text = entries.pop(words.replace(".", " "), None)
+        if text is None:
+            problems.append(f"{words}: not among the offline commands of nonosctl(1)")
+            continue
+        expect(words, text, sentence)
+        for option in re.findall(r"TAKES_(\w+)", takes):
+            expect(words, text.replace("\\-", "-"), "--" + option.lower().replace("_", "-"))
+    problems.extend(f"{words}: in nonosctl(1) but not a command" for words in entries)
+
+
 check_options()
 check_commands()
+check_local_commands()
 for problem in problems:
     print(problem)
 sys.exit(1 if problems else 0)
