@@ -20,47 +20,48 @@ static const uint64_t iota[ROUNDS] = {
 };
 
 /* rho and pi in one walk: lane `to`, turned by `by`, takes what the one before it held. */
-static const struct { uint8_t to, by; } walk[24] = {
-	{ 10, 1 }, { 7, 3 }, { 11, 6 }, { 17, 10 }, { 18, 15 }, { 3, 21 }, { 5, 28 }, { 16, 36 },
-	{ 8, 45 }, { 21, 55 }, { 24, 2 }, { 4, 14 }, { 15, 27 }, { 23, 41 }, { 19, 56 }, { 13, 8 },
-	{ 12, 25 }, { 2, 43 }, { 20, 62 }, { 14, 18 }, { 22, 39 }, { 9, 61 }, { 6, 20 }, { 1, 44 },
-};
+#define WALK(X) \
+	X(10, 1) X(7, 3) X(11, 6) X(17, 10) X(18, 15) X(3, 21) X(5, 28) X(16, 36) \
+	X(8, 45) X(21, 55) X(24, 2) X(4, 14) X(15, 27) X(23, 41) X(19, 56) X(13, 8) \
+	X(12, 25) X(2, 43) X(20, 62) X(14, 18) X(22, 39) X(9, 61) X(6, 20) X(1, 44)
 
-static void theta(uint64_t a[25])
+/* The steps are written out: as loops they took more than twice the time. */
+static inline void theta(uint64_t a[25])
 {
-	uint64_t column[5];
+	uint64_t c0 = a[0] ^ a[5] ^ a[10] ^ a[15] ^ a[20], c1 = a[1] ^ a[6] ^ a[11] ^ a[16] ^ a[21];
+	uint64_t c2 = a[2] ^ a[7] ^ a[12] ^ a[17] ^ a[22], c3 = a[3] ^ a[8] ^ a[13] ^ a[18] ^ a[23];
+	uint64_t c4 = a[4] ^ a[9] ^ a[14] ^ a[19] ^ a[24];
+	uint64_t d0 = c4 ^ rotate(c1, 1), d1 = c0 ^ rotate(c2, 1), d2 = c1 ^ rotate(c3, 1);
+	uint64_t d3 = c2 ^ rotate(c4, 1), d4 = c3 ^ rotate(c0, 1);
 
-	for (int x = 0; x < 5; x++)
-		column[x] = a[x] ^ a[x + 5] ^ a[x + 10] ^ a[x + 15] ^ a[x + 20];
-	for (int x = 0; x < 5; x++) {
-		uint64_t d = column[(x + 4) % 5] ^ rotate(column[(x + 1) % 5], 1);
-
-		for (int y = 0; y < 25; y += 5)
-			a[x + y] ^= d;
+	for (int y = 0; y < 25; y += 5) {
+		a[y] ^= d0;
+		a[y + 1] ^= d1;
+		a[y + 2] ^= d2;
+		a[y + 3] ^= d3;
+		a[y + 4] ^= d4;
 	}
 }
 
-static void rho_pi(uint64_t a[25])
+static inline void rho_pi(uint64_t a[25])
 {
-	uint64_t carried = a[1];
+	uint64_t carried = a[1], old;
 
-	for (int i = 0; i < 24; i++) {
-		uint64_t old = a[walk[i].to];
-
-		a[walk[i].to] = rotate(carried, walk[i].by);
-		carried = old;
-	}
+#define STEP(to, by) old = a[to]; a[to] = rotate(carried, by); carried = old;
+	WALK(STEP)
+#undef STEP
 }
 
-static void chi(uint64_t a[25])
+static inline void chi(uint64_t a[25])
 {
 	for (int y = 0; y < 25; y += 5) {
-		uint64_t row[5];
+		uint64_t r0 = a[y], r1 = a[y + 1], r2 = a[y + 2], r3 = a[y + 3], r4 = a[y + 4];
 
-		for (int x = 0; x < 5; x++)
-			row[x] = a[y + x];
-		for (int x = 0; x < 5; x++)
-			a[y + x] = row[x] ^ (~row[(x + 1) % 5] & row[(x + 2) % 5]);
+		a[y] = r0 ^ (~r1 & r2);
+		a[y + 1] = r1 ^ (~r2 & r3);
+		a[y + 2] = r2 ^ (~r3 & r4);
+		a[y + 3] = r3 ^ (~r4 & r0);
+		a[y + 4] = r4 ^ (~r0 & r1);
 	}
 }
 
@@ -84,12 +85,30 @@ void keccak256_run_init(struct keccak256_run *k)
 	*k = (struct keccak256_run){ 0 };
 }
 
+/* Lanes are little-endian (FIPS 202, B.1). */
+static uint64_t lane(const uint8_t p[8])
+{
+	uint64_t v = 0;
+
+	for (int i = 7; i >= 0; i--)
+		v = v << 8 | p[i];
+	return v;
+}
+
 void keccak256_run_add(struct keccak256_run *k, const void *data, size_t len)
 {
 	const uint8_t *p = data;
 
-	for (size_t i = 0; i < len; i++) {
-		absorb(k, k->used++, p[i]);
+	while (len > 0) {
+		size_t step = k->used % 8 == 0 && len >= 8 ? 8 : 1;
+
+		if (step == 8)
+			k->lanes[k->used / 8] ^= lane(p);
+		else
+			absorb(k, k->used, *p);
+		p += step;
+		len -= step;
+		k->used += step;
 		if (k->used == RATE) {
 			permute(k->lanes);
 			k->used = 0;
