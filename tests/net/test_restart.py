@@ -10,13 +10,13 @@ import pytest
 
 from conftest import FLAGS, PROGRAM, SLOW
 from orlink import Link, certs_claims
-from tornet import TornetError, proc_start_ticks
+from tornet import TornetError, proc_cpu, proc_start_ticks
 from tornet.util import wait_port
 
 pytestmark = pytest.mark.restarts
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def relay(lab):
     """A relay of ours that may be killed."""
     lab.add_ours("mortal")
@@ -75,23 +75,45 @@ def identity_of(lab, name):
         return certs_claims(link)["ed25519"]
 
 
+def busiest(lab, name):
+    """(worker that carries the transfer, the other one), by CPU time."""
+    before = {pid: proc_cpu(pid) for pid in lab.workers(name)}
+    time.sleep(1)
+    used = sorted(before, key=lambda pid: before[pid] - proc_cpu(pid))
+    return used[0], used[1]
+
+
 @pytest.mark.skipif(PROGRAM == "tor", reason="tor has no workers")
-def test_kill_a_worker(lab, relay):
-    """The keeper starts another; the other worker's circuits and the identity stay."""
+def test_kill_the_worker_of_a_transfer(lab, relay):
+    """Its circuits end at once; the keeper starts another; the other worker stays."""
     identity, files = identity_of(lab, relay), key_files(lab, relay)
-    keeper, workers = lab.pid(relay), lab.workers(relay)
-    assert len(workers) == 2
+    keeper = lab.pid(relay)
     transfer = start_transfer(lab, relay)
-    os.kill(workers[0], signal.SIGKILL)
+    busy, other = busiest(lab, relay)
+    os.kill(busy, signal.SIGKILL)
+    transfer.join(10 * SLOW)
+    assert not transfer.is_alive(), "the client was not told"
     deadline = time.time() + 20 * SLOW
-    while len(lab.workers(relay)) < 2 or workers[0] in lab.workers(relay):
+    while len(lab.workers(relay)) < 2 or busy in lab.workers(relay):
         assert time.time() < deadline, "no new worker:\n" + lab.log_tail(relay, 20)
         time.sleep(0.1)
-    assert lab.pid(relay) == keeper
-    assert workers[1] in lab.workers(relay)
-    transfer.join(90)
+    assert lab.pid(relay) == keeper and other in lab.workers(relay)
     back_in_service(lab, relay, identity)
     assert key_files(lab, relay) == files
+
+
+@pytest.mark.skipif(PROGRAM == "tor", reason="tor has no workers")
+def test_kill_the_other_worker(lab, relay):
+    """A transfer does not notice the death of a worker that is not its own."""
+    done = []
+    thread = threading.Thread(target=lambda: done.append(lab.fetch(
+        path=["relay0", relay, "exit0"], mb=60, timeout=int(60 * SLOW))), daemon=True)
+    thread.start()
+    time.sleep(1)
+    _, other = busiest(lab, relay)
+    os.kill(other, signal.SIGKILL)
+    thread.join(70 * SLOW)
+    assert done and done[0]["sha256_ok"]
 
 
 @pytest.mark.skipif(PROGRAM == "tor", reason="tor has no workers")
