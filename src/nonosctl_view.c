@@ -168,6 +168,32 @@ static void view_workers(FILE *out, const json_t *s)
 	}
 }
 
+static void view_sandbox_of(FILE *out, const char *role, const json_t *o)
+{
+	const json_t *s = json_object_get(o, "sandbox");
+
+	fprintf(out, "%s: %s", role, flag_of(s, "no_new_privs") ? "no_new_privs, " : "");
+	if (number_of(s, "landlock"))
+		fprintf(out, "Landlock %lld, ", number_of(s, "landlock"));
+	else
+		fputs("no Landlock, ", out);
+	fputs(flag_of(s, "seccomp") ? "seccomp" : "no seccomp", out);
+}
+
+/* All workers are alike once they listen; the first stands for them. */
+static void view_sandbox(FILE *out, const json_t *s)
+{
+	const json_t *worker = json_array_get(json_object_get(s, "workers"), 0);
+
+	label(out, "sandbox");
+	view_sandbox_of(out, "keeper", s);
+	if (worker) {
+		fputs("; ", out);
+		view_sandbox_of(out, "workers", worker);
+	}
+	fputc('\n', out);
+}
+
 static void view_keys(FILE *out, const json_t *s)
 {
 	const json_t *k = json_object_get(s, "keys");
@@ -245,6 +271,7 @@ void view_status(FILE *out, const json_t *s)
 	view_addresses(out, s);
 	view_traffic(out, s);
 	view_workers(out, s);
+	view_sandbox(out, s);
 	view_keys(out, s);
 	view_consensus(out, s);
 	json_array_foreach(json_object_get(s, "directory"), i, a) {

@@ -26,6 +26,9 @@ enum log_level log_get_level(void);
 /* `ident` prefixes each line ("nonosd", "nonosd[worker 0]"); it is copied. */
 void log_set_ident(const char *ident);
 void log_set_target(enum log_target target);
+
+/* Open the connection to syslog now, whatever the target: a process that confines itself cannot later. */
+void log_open_syslog(void);
 void log_set_redact(bool redact);
 bool log_get_redact(void);
 

@@ -18,6 +18,7 @@ enum { LINE_MAX_LEN = 1024, LIMIT_INTERVAL_MS = 60000 };
 static enum log_level level_now = LOG_LEVEL_NOTICE;
 static enum log_target target_now = LOG_TO_STDERR;
 static bool redact_now = true;
+static bool syslog_open;
 static char ident_now[64] = "nonos";
 
 static const struct {
@@ -44,15 +45,21 @@ enum log_level log_get_level(void)
 void log_set_ident(const char *ident)
 {
 	snprintf(ident_now, sizeof(ident_now), "%s", ident);
-	if (target_now == LOG_TO_SYSLOG)
-		log_set_target(LOG_TO_SYSLOG);
+	if (syslog_open)
+		openlog(ident_now, LOG_NDELAY | LOG_PID, LOG_DAEMON);
+}
+
+void log_open_syslog(void)
+{
+	if (!syslog_open)
+		openlog(ident_now, LOG_NDELAY | LOG_PID, LOG_DAEMON);
+	syslog_open = true;
 }
 
 void log_set_target(enum log_target target)
 {
-	closelog();
 	if (target == LOG_TO_SYSLOG)
-		openlog(ident_now, LOG_NDELAY | LOG_PID, LOG_DAEMON);
+		log_open_syslog();
 	target_now = target;
 }
 

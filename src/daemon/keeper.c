@@ -432,6 +432,8 @@ static int keeper_start(struct keeper *k)
 		return ERR_SYSTEM;
 	if (crypto_init() < 0)
 		return fail("libcrypto or libsodium cannot start.");
+	if (keeper_confine(k, err, sizeof(err)) < 0)
+		return fail(err);
 	/* Before the keys, so that a socket that cannot be had leaves no new identity behind. */
 	if (open_control(k) < 0)
 		return ERR_STATE;

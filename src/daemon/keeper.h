@@ -25,6 +25,7 @@
 #include "conf.h"
 #include "listen.h"
 #include "own_addr.h"
+#include "sandbox.h"
 #include "team.h"
 
 struct event;
@@ -67,6 +68,7 @@ struct keeper {
 	struct own_addr own_addr;
 	struct addr v4, v6;		/* advertised, with port; ADDR_NONE: not known */
 	const char *addr_source;	/* "configured", "listener", "found out", "none" */
+	struct sandbox_state sandbox;	/* the keeper's own */
 	bool reached;			/* an authenticated peer has connected */
 	struct clock_watch clock;
 	struct bandwidth bandwidth;
@@ -128,6 +130,11 @@ void keeper_address_seen(struct keeper *k, const struct addr *ours, const uint8_
 
 /* True when the fingerprint is a configured authority's. */
 bool keeper_knows_authority(const struct keeper *k, const uint8_t rsa_id[20]);
+
+/* -- keeper_confine.c --------------------------------------------------------- */
+
+/* Give up what the keeper does not need, as the configuration wants it; says in the log what it could not. */
+int keeper_confine(struct keeper *k, char *err, size_t err_cap);
 
 /* -- keeper_reload.c --------------------------------------------------------- */
 

@@ -166,6 +166,8 @@ void keeper_greet(void *arg, unsigned index)
 		return;
 	feed_log(k, i);
 	feed_config(k, i);
+	if (k->config->sandbox && !k->one_process)
+		send_to(k, i, MSG_CONFINE, NULL, -1);
 	feed_link_keys(k, i);
 	feed_onion_keys(k, i);
 	if (k->have_params)

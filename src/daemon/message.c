@@ -334,3 +334,23 @@ int message_skew_read(struct message_skew *ret, struct rd *r)
 	*ret = m;
 	return 0;
 }
+
+void message_confined_write(struct wr *w, const struct sandbox_state *m)
+{
+	wr_u8(w, m->no_new_privs);
+	wr_u8(w, m->landlock);
+	wr_u8(w, m->seccomp);
+}
+
+int message_confined_read(struct sandbox_state *ret, struct rd *r)
+{
+	struct sandbox_state m;
+
+	if (!flag_read(&m.no_new_privs, r))
+		return ERR_MALFORMED;
+	m.landlock = rd_u8(r);
+	if (!flag_read(&m.seccomp, r) || rd_done(r) < 0)
+		return ERR_MALFORMED;
+	*ret = m;
+	return 0;
+}

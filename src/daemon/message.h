@@ -14,6 +14,8 @@
 #include <nonos/bytes.h>
 #include <nonos/relay.h>
 
+#include "sandbox.h"
+
 enum message_type {
 #define MESSAGE(name, number, direction, min, max, fds, flags) MSG_##name = number,
 #include <nonos/messages.def>
@@ -101,5 +103,8 @@ struct message_skew {
 
 void message_skew_write(struct wr *w, const struct message_skew *m);
 int message_skew_read(struct message_skew *ret, struct rd *r);
+
+void message_confined_write(struct wr *w, const struct sandbox_state *m);
+int message_confined_read(struct sandbox_state *ret, struct rd *r);
 
 #endif

@@ -59,6 +59,16 @@ static json_t *flags_json(uint32_t flags)
 	return list;
 }
 
+static json_t *sandbox_json(const struct sandbox_state *s)
+{
+	json_t *o = json_object();
+
+	put(o, "no_new_privs", json_boolean(s->no_new_privs));
+	put_number(o, "landlock", s->landlock);
+	put(o, "seccomp", json_boolean(s->seccomp));
+	return o;
+}
+
 static json_t *workers_json(const struct keeper *k)
 {
 	json_t *list = json_array();
@@ -76,6 +86,7 @@ static json_t *workers_json(const struct keeper *k)
 		put_number(o, "circuits", m.counters->circuits);
 		put_number(o, "streams", m.counters->streams);
 		put_number(o, "memory_bytes", m.counters->memory_bytes);
+		put(o, "sandbox", sandbox_json(&m.sandbox));
 		json_array_append_new(list, o);
 	}
 	return list;
@@ -236,6 +247,7 @@ json_t *status_make(struct keeper *k)
 	put_number(o, "uptime_s", (clock_now_ms() - k->started_ms) / 1000);
 	put_number(o, "pid", (uint64_t)getpid());
 	put(o, "one_process", json_boolean(k->one_process));
+	put(o, "sandbox", sandbox_json(&k->sandbox));
 	put(o, "workers", workers_json(k));
 	put_headline(o, counters);
 	put_number(o, "memory_bytes", memory_of_all(k, counters));

@@ -37,6 +37,7 @@ struct member {
 	unsigned restarts, failures;
 	uint64_t started_ms, heard_ms;
 	struct relay_counters counters;
+	struct sandbox_state sandbox;
 };
 
 struct team {
@@ -210,6 +211,8 @@ static int on_message(void *arg, struct frame *f, int fd)
 		return 0;
 	case MSG_COUNTERS:
 		return message_counters_read(&m->counters, &f->payload);
+	case MSG_CONFINED:
+		return message_confined_read(&m->sandbox, &f->payload);
 	case MSG_DRAINED:
 		m->state = MEMBER_DRAINED;
 		if (m->team->draining)
@@ -289,6 +292,7 @@ static int member_start(struct member *m)
 	}
 	m->pipe = pipe_new(m->team->base, fds[0], MSG_UP, &hooks);
 	m->state = MEMBER_STARTING;
+	m->sandbox = (struct sandbox_state){ 0 };
 	m->started_ms = m->heard_ms = clock_now_ms();
 	m->team->hooks.greet(m->team->hooks.arg, m->index);
 	return 0;
@@ -421,7 +425,7 @@ void team_status(const struct team *t, unsigned index, struct member_status *ret
 
 	*ret = (struct member_status){
 		.index = index, .pid = m->inside ? getpid() : m->pid, .state = m->state,
-		.restarts = m->restarts, .counters = &m->counters,
+		.restarts = m->restarts, .counters = &m->counters, .sandbox = m->sandbox,
 	};
 }
 

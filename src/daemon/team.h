@@ -50,6 +50,7 @@ struct member_status {
 	enum member_state state;
 	unsigned restarts;
 	const struct relay_counters *counters;	/* borrowed */
+	struct sandbox_state sandbox;
 };
 
 struct team *team_new(struct event_base *base, unsigned n, bool one_process, const struct team_hooks *hooks);

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <event2/event.h>
@@ -22,6 +23,7 @@
 
 #include "pipe.h"
 #include "process.h"
+#include "sandbox.h"
 
 enum { SEEN_INTERVAL_MS = 1000, SKEW_INTERVAL_MS = 60000 };
 
@@ -200,6 +202,30 @@ static int take_listen(struct worker *w, struct rd *r, int fd)
 	return err;
 }
 
+/*
+ * Comes after the configuration, with which the resolver read its files, and
+ * before any key or listener: no stranger has spoken yet.
+ */
+static int take_confine(struct worker *w)
+{
+	struct sandbox_state s;
+	char lacks[64], err[256];
+	uint8_t buf[8];
+	struct wr body = wr_init(buf, sizeof(buf));
+	int r;
+
+	log_open_syslog();	/* the target may change later */
+	tzset();
+	r = sandbox_enter(&s, SANDBOX_WORKER, NULL, 0, lacks, sizeof(lacks), err, sizeof(err));
+	if (r < 0) {
+		log_error("The worker cannot confine itself. %s", err);
+		return r;
+	}
+	message_confined_write(&body, &s);
+	send_up(w, MSG_CONFINED, &body);
+	return 0;
+}
+
 static int take_frame(struct worker *w, struct frame *f, int fd)
 {
 	switch ((enum message_type)f->row->type) {
@@ -217,11 +243,13 @@ static int take_frame(struct worker *w, struct frame *f, int fd)
 		return take_document(w, &f->payload, fd);
 	case MSG_LISTEN:
 		return take_listen(w, &f->payload, fd);
+	case MSG_CONFINE:
+		return take_confine(w);
 	case MSG_DRAIN:
 		relay_drain(w->relay);
 		return 0;
 	case MSG_READY: case MSG_COUNTERS: case MSG_ADDRESS_SEEN: case MSG_CLOCK_SKEW:
-	case MSG_REACHED: case MSG_DRAINED:
+	case MSG_REACHED: case MSG_DRAINED: case MSG_CONFINED:
 		break;
 	}
 	return ERR_MALFORMED;	/* frame_parse() lets none of these through */

@@ -18,6 +18,7 @@ static void read_payload(struct frame *f)
 	struct message_log log;
 	struct message_seen seen;
 	struct message_skew skew;
+	struct sandbox_state confined;
 	struct onion_keys onion;
 	struct net_params params;
 
@@ -46,7 +47,11 @@ static void read_payload(struct frame *f)
 	case MSG_CLOCK_SKEW:
 		message_skew_read(&skew, r);
 		break;
-	case MSG_DOCUMENT: case MSG_LISTEN: case MSG_DRAIN: case MSG_READY: case MSG_REACHED: case MSG_DRAINED:
+	case MSG_CONFINED:
+		message_confined_read(&confined, r);
+		break;
+	case MSG_DOCUMENT: case MSG_LISTEN: case MSG_DRAIN: case MSG_CONFINE: case MSG_READY: case MSG_REACHED:
+	case MSG_DRAINED:
 		break;
 	}
 }
