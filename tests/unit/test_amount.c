@@ -105,6 +105,11 @@ static void muldiv_is_exact(void **state)
 				       from("170141183460469231731687303715884118073")), 0);
 	check(a, "2000000000000000000000000005");
 	check(rest, "170141158769469231731687303715884044000");
+	/* A divisor near 2^128: what is left of it overflows when it is doubled. */
+	assert_int_equal(amount_muldiv(&a, &rest, max, from("340282366920938463463374607421768211448"),
+				       from("340282366920938463463374607430768211455")), 0);
+	check(a, "340282366920938463463374607422768211447");
+	check(rest, "340282366920938463454374607423768211455");
 	assert_int_equal(amount_muldiv(&a, &rest, amount_u64(7), amount_u64(3), amount_u64(4)), 0);
 	check(a, "5");
 	check(rest, "1");
@@ -126,7 +131,7 @@ static void muldiv_divides(void **state)
 
 		for (int j = 0; j < 3; j++) {
 			x ^= x << 13, x ^= x >> 7, x ^= x << 17;
-			shift = (unsigned)(x >> 58);
+			shift = (unsigned)(x * 0xd1342543de82ef95u >> 58);
 			v[j] = (struct amount){ .hi = (x & 1) ? x >> shift : 0, .lo = x * 0x9e3779b97f4a7c15u };
 		}
 		if (amount_muldiv(&q, &rest, v[0], v[1], v[2]) < 0)
