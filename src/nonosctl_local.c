@@ -381,7 +381,7 @@ static const struct local_command commands[] = {
 #undef LOCAL_COMMAND
 };
 
-enum { N_COMMANDS = sizeof(commands) / sizeof(commands[0]) };
+enum { N_COMMANDS = sizeof(commands) / sizeof(commands[0]), SPELLED_CAP = 64 };
 
 /* How many of the words spell `words`, whose parts are joined by dots; 0 when they do not. */
 static int match(const char *words, int argc, char **argv)
@@ -413,17 +413,28 @@ const struct local_command *local_find(int *ret_used, int argc, char **argv)
 	return NULL;
 }
 
+/* Dots of a command are spaces when people read it. */
+static void spell(char out[SPELLED_CAP], const struct local_command *c)
+{
+	snprintf(out, SPELLED_CAP, "%s", c->words);
+	for (char *p = out; *p; p++)
+		if (*p == '.')
+			*p = ' ';
+}
+
 int local_run(const struct local_command *c, const struct ctl_options *o, int argc, char **argv)
 {
+	char words[SPELLED_CAP];
 	int r;
 
+	spell(words, c);
 	if (argc != 1)
-		return complain(EXIT_USAGE, "%s takes one FILE; see nonosctl --help", c->words);
+		return complain(EXIT_USAGE, "%s takes one FILE; see nonosctl --help", words);
 	if (o->dry_run)
-		return complain(EXIT_USAGE, "\"%s\" changes nothing, so it takes no --dry-run", c->words);
+		return complain(EXIT_USAGE, "\"%s\" changes nothing, so it takes no --dry-run", words);
 	if ((o->key_file && !(c->takes & TAKES_KEY_FILE)) || (o->signature && !(c->takes & TAKES_SIGNATURE)) ||
 	    (o->signer && !(c->takes & TAKES_SIGNER)))
-		return complain(EXIT_USAGE, "%s does not take that option; see nonosctl --help", c->words);
+		return complain(EXIT_USAGE, "%s does not take that option; see nonosctl --help", words);
 	r = c->run(o, argv[0]);
 	if (fflush(stdout) != 0 || ferror(stdout))
 		return complain(EXIT_REFUSED, "writing the answer: %s", strerror(errno));
@@ -433,12 +444,9 @@ int local_run(const struct local_command *c, const struct ctl_options *o, int ar
 void local_help(FILE *out)
 {
 	for (size_t i = 0; i < N_COMMANDS; i++) {
-		char words[64];
-		int len = snprintf(words, sizeof(words), "%s FILE", commands[i].words);
+		char words[SPELLED_CAP];
 
-		for (int j = 0; j < len; j++)
-			if (words[j] == '.')
-				words[j] = ' ';
-		fprintf(out, "  %-22s%s\n", words, commands[i].sentence);
+		spell(words, &commands[i]);
+		fprintf(out, "  %s FILE%*s%s\n", words, 17 - (int)strlen(words), "", commands[i].sentence);
 	}
 }

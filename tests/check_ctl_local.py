@@ -61,7 +61,7 @@ def check_refusals(case, folder):
     text = json.dumps(doc)
     refuse("no signature", 2, "--signature", "typed", "verify", "-", stdin=text)
     refuse("no key", 2, "--key-file", "typed", "sign", "-", stdin=text)
-    refuse("no file", 2, "one FILE", "typed", "hash")
+    refuse("no file", 2, "typed hash takes one FILE", "typed", "hash")
     refuse("another's option", 2, "option", "typed", "hash", "-", "--signer", case["signer"], stdin=text)
     refuse("a daemon's command", 2, "typed", "status", "--signer", case["signer"])
     refuse("missing file", 1, "No such file", "typed", "hash", os.path.join(folder, "nothing"))
