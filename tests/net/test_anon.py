@@ -1,25 +1,52 @@
-"""The Anyone network's client in place of tor's, where $ANON names it."""
+"""The Anyone network's `anon` wherever else there is a tor: authorities, relays, exits, clients.
 
-import os
+The tests are those for tor, in a network of that program; skipped where there is none.
+"""
 
 import pytest
 
-from conftest import SLOW
-from test_transfer import PATHS
+from conftest import FLAGS, SLOW, network
+from tornet import Network, TornetError, find_tool
 
-pytestmark = pytest.mark.skipif(not os.environ.get("ANON"), reason="ANON is not set")
+from test_flags import test_all_flags_with_reachability_test, test_link_presents_the_listed_identity
+from test_paths import (test_bootstrap_with_ours_as_only_caches, test_every_order,
+                        test_many_circuits_share_few_links)
+from test_transfer import (test_both_directions_at_once, test_clients_choose_ours, test_download,
+                           test_hundred_parallel_streams, test_upload)
+
+ROLES = ("auth", "relay", "exit", "client")
+
+
+def have_anon():
+    try:
+        return all(find_tool(name) for name in ("anon", "anon-gencert"))
+    except TornetError:
+        return False
+
+
+pytestmark = pytest.mark.skipif(not have_anon(), reason="no anon: set $ANON and $ANON_GENCERT")
 
 
 @pytest.fixture(scope="module")
-def anon(lab):
-    lab.add_client("anon", ["AgreeToTerms 1"], tool="anon")
-    lab.start(["anon"])
-    lab.wait(int(120 * SLOW))
-    yield "anon"
-    lab.remove_node("anon")
+def lab(tmp_path_factory):
+    """Takes the place of the fixture of that name: the same network, of anon."""
+    net = Network(str(tmp_path_factory.mktemp("anon") / "lab"))
+    try:
+        net = network(net.base, real_reachability=True, tools=dict.fromkeys(ROLES, "anon"))
+        for name in net.ours():
+            net.wait_relay(name, FLAGS, timeout=int(60 * SLOW))
+        yield net
+    finally:
+        Network(net.base).stop()
 
 
-@pytest.mark.parametrize("where", list(PATHS))
-def test_download(lab, anon, where):
-    result = lab.fetch(path=PATHS[where], mb=5, circuits=2, client=anon, timeout=int(120 * SLOW))
-    assert result["sha256_ok"]
+def test_tor_and_anon_in_one_network(make_net):
+    """tor's authorities; a client and relays of each program, ours between them."""
+    net = make_net(relays=2, exits=1, ours=2, tools={"relay": "anon"})
+    net.add_client("anonclient", tool="anon")
+    net.start(["anonclient"])
+    net.wait(timeout=int(60 * SLOW))
+    for client in ("client0", "anonclient"):
+        for path in (["relay0", "ours0", "exit0"], ["ours0", "relay0", "ours1"],
+                     ["relay1", "ours1", "relay0", "ours0", "exit0"]):
+            assert net.fetch(path=path, mb=1, client=client, timeout=int(60 * SLOW))["sha256_ok"]
