@@ -1,0 +1,252 @@
+/*
+ * Rewards of an epoch: the evidence that auditors take from consensus
+ * documents, and the policy "nonos-1" that turns it, with stakes and
+ * registrations, into what each relay is due. Both are pure and exact: two
+ * auditors with the same documents arrive at the same bytes. Nothing that a
+ * relay says of its own traffic is part of either.
+ */
+#ifndef NONOS_REWARDS_H
+#define NONOS_REWARDS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <jansson.h>
+
+#include <nonos/amount.h>
+#include <nonos/eth_sig.h>
+#include <nonos/keccak.h>
+
+enum {
+	REWARD_ID_LEN = 32,		/* a relay's Ed25519 identity: relayId of its registration */
+	REWARD_FINGERPRINT_LEN = 20,
+	REWARD_GROUP_CAP = 65,		/* text of a family or network group, NUL included */
+	REWARD_WHY_CAP = 256,
+	REWARD_RELAYS_MAX = 100000,
+	EVIDENCE_CONSENSUSES_MAX = 4096,
+};
+
+/* A consensus weight, or a sum of an epoch's, is at most 2^53 - 1: JSON carries it as a number. */
+#define EVIDENCE_WEIGHT_MAX ((UINT64_C(1) << 53) - 1)
+
+/* -- evidence: what an epoch's consensuses say -------------------------------------- */
+
+/*
+ * One consensus whose valid-after lies in the epoch. `weight` is the sum over
+ * the relays it lists Running; `vanished` is that part of the weight of the
+ * consensus before it (of the epoch before, for the first one) whose relays are not Running here.
+ * `before` is the whole weight of the one before, 0 when there is none.
+ */
+struct evidence_consensus {
+	int64_t valid_after;
+	uint8_t sha256[32];		/* of the document as it was signed and published */
+	uint64_t weight, before, vanished;
+};
+
+/*
+ * What the consensuses say of one registered relay. A count is a number of
+ * consensuses of this epoch: `running` lists it Running, and of these `exit` says Exit
+ * and not BadExit, `guard` says Guard and is not counted in `exit`.
+ * A relay in no consensus may be left out: no entry and all zeros are the same.
+ */
+struct evidence_relay {
+	uint8_t relay_id[REWARD_ID_LEN];
+	uint8_t fingerprint[REWARD_FINGERPRINT_LEN];
+	uint32_t running, exit, guard;
+	uint64_t weight_sum;		/* over the consensuses counted in `running` */
+	/*
+	 * Of the last consensus that lists it: the family that its members
+	 * declare of each other ("" when none; lower-case hexadecimal digits: the lowest
+	 * fingerprint of the family, or a family key), and the network group, "192.0.0.0/16" of
+	 * its IPv4 address or "2001:db8::/32" when it has none.
+	 */
+	char family[REWARD_GROUP_CAP], network[REWARD_GROUP_CAP];
+};
+
+/* The evidence of one epoch, [from, to) in wall seconds. Arrays belong to it. */
+struct evidence {
+	uint64_t epoch;
+	int64_t from, to;
+	struct evidence_consensus *consensuses;		/* by valid_after, each time once */
+	size_t n_consensuses;
+	struct evidence_relay *relays;			/* by relay_id, each once */
+	size_t n_relays;
+};
+
+struct evidence *evidence_new(uint64_t epoch, int64_t from, int64_t to);
+void evidence_free(struct evidence *e);
+
+/*
+ * Add a row, copied. In any order: writing and hashing sort. evidence_check() says
+ * what is wrong with rows that contradict each other.
+ */
+void evidence_add_consensus(struct evidence *e, const struct evidence_consensus *c);
+void evidence_add_relay(struct evidence *e, const struct evidence_relay *r);
+
+/* 0, or ERR_MALFORMED, ERR_EXISTS, ERR_RANGE with the reason in `why`. Sorts. */
+int evidence_check(struct evidence *e, char why[REWARD_WHY_CAP]);
+
+/*
+ * The document: canonical JSON {"abnormal", "consensuses", "epoch", "from",
+ * "relays", "to"}, as nonosctl(1) shows. Writing checks first; reading takes canonical bytes
+ * only. *ret is malloc()ed.
+ */
+int evidence_write(char **ret, size_t *ret_len, char why[REWARD_WHY_CAP], struct evidence *e);
+int evidence_read(struct evidence **ret, char why[REWARD_WHY_CAP], const char *text, size_t len);
+
+/* evidenceHash of EpochRoot: keccak256 of the document's bytes. */
+void evidence_hash(uint8_t ret[KECCAK256_LEN], const char *text, size_t len);
+
+/*
+ * An epoch pays by the measurements of the last normal one when it has no
+ * consensus at all, or when at one of them more than a third of the weight
+ * before it had vanished (vanished * 3 > before): what fails at so many at once
+ * is not their operators' doing.
+ */
+enum evidence_state { EVIDENCE_NORMAL, EVIDENCE_NO_CONSENSUS, EVIDENCE_VANISHED };
+enum evidence_state evidence_state(const struct evidence *e);
+const char *evidence_state_name(enum evidence_state s);
+
+/* -- the policy nonos-1 ------------------------------------------------------------- */
+
+/*
+ * Every term is an integer; a division floors. In this order, for each relay:
+ *
+ *  stake	the sum of its locks; an ended lock counts with 0 days
+ *  tier	the last of the table whose stake is reached by the sum of those locks
+ *		alone that are for at least its days
+ *  weight	floor(weight_sum * 1,000,000 / running): the mean, in millionths
+ *  cap		floor(stake * lambda / 10^18), lambda in millionths of weight a token
+ *  base	the smaller of weight and cap
+ *  role	10,000 + floor(((exit_bps - 10,000) * exit + (guard_bps - 10,000) * guard) / running)
+ *  credit	floor(base * running^2 * factor_bps * role / seen^2)
+ *
+ * with `seen` the consensuses of the epoch, factor_bps of the tier. A relay
+ * without registration, stake, tier or a consensus that lists it Running has credit 0, and
+ * `excluded` says why.
+ *
+ * A group is the relays of one operator, of one family, or of one network. Let
+ * T be the sum of all credits and `limit` = floor(T * group_bps / 10,000). A
+ * relay's divisor is the largest credit of a group it is in; when that is above `limit`,
+ *
+ *  counted	floor(credit * limit / divisor), else counted = credit.
+ *
+ * The budget is floor(reserve * yearly_bps * epoch_s / (10,000 * 31,536,000)).
+ * With D the sum of what is counted, a relay is due floor(budget * counted /
+ * D); the units that this leaves go, one each, to the relays with the largest
+ * remainders of that division, of equal ones to the lower relay id. So the sum is the
+ * budget; it is 0 when D is 0.
+ *
+ * What holds, and tests/unit/test_rewards.c tries: the order of the relays
+ * changes nothing. A relay split into several with the same
+ * operator, family, network and uptime, its weight and locks divided among them in
+ * any way, gets no more credit, and its operator is not due more but for the last
+ * rounding, which is less than one base unit a part. A stake split into more locks, or locks
+ * of more accounts, of the same relay changes nothing. An
+ * operator split into several whose relays stay in one family or one network
+ * gains nothing, and one at or below `limit` does not either. (No policy can tell apart a
+ * large operator that shows no tie between its relays from several small ones.) More weight,
+ * uptime, stake or lock never makes a relay's credit smaller.
+ */
+enum {
+	REWARD_TIERS_MAX = 16,
+	REWARD_TIER_NAME_CAP = 24,
+	REWARD_BPS = 10000,
+	REWARD_FACTOR_MAX = 100000,	/* of a tier or role, in basis points */
+	REWARD_YEAR_S = 31536000,
+	REWARD_LOCKS_MAX = 1000000,	/* in one epoch */
+};
+
+struct reward_tier {
+	char name[REWARD_TIER_NAME_CAP];
+	struct amount stake;
+	uint32_t days, factor_bps;
+};
+
+/* Of genesis. Tiers ascend strictly in stake, and do not fall in days or factor. */
+struct reward_params {
+	uint32_t epoch_s;
+	uint32_t yearly_bps;		/* of the reserve */
+	uint64_t lambda;		/* millionths of consensus weight a token of stake carries */
+	uint32_t group_bps;
+	uint32_t guard_bps, exit_bps;
+	struct reward_tier tiers[REWARD_TIERS_MAX];
+	size_t n_tiers;
+};
+
+/* Those of design and documentation: 3,600 s, 14 %, 10 units a token, 5 %, Bronze to Diamond. */
+struct reward_params reward_params_default(void);
+
+/*
+ * {"epochSeconds", "exitBps", "groupBps", "guardBps", "lambda", "tiers": [{"days",
+ * "factorBps", "name", "stake"}], "yearlyBps"}. Nothing may be missing or unknown.
+ */
+int reward_params_read(struct reward_params *ret, char why[REWARD_WHY_CAP], const json_t *doc);
+json_t *reward_params_json(const struct reward_params *p);
+
+/* Why a relay has no credit. */
+enum reward_excluded {
+	REWARD_COUNTED,
+	REWARD_NOT_RUNNING,		/* no consensus of the epoch lists it Running */
+	REWARD_NO_STAKE,
+	REWARD_NO_TIER,			/* the stake is below the lowest tier's */
+	REWARD_NO_WEIGHT,		/* weight 0, or so little that the credit is 0 */
+};
+/* A sentence for its operator. */
+const char *reward_excluded_text(enum reward_excluded e);
+
+/* Which group's credit dilutes a relay the most. */
+enum reward_group { REWARD_OPERATOR, REWARD_FAMILY, REWARD_NETWORK, REWARD_GROUPS };
+const char *reward_group_name(enum reward_group g);
+
+/* One registered relay: what the policy is told of it, and every term of what it says. */
+struct reward_relay {
+	uint8_t id[REWARD_ID_LEN];
+	struct eth_addr operator, payout;
+	char family[REWARD_GROUP_CAP], network[REWARD_GROUP_CAP];	/* "" when none */
+	uint32_t running, exit, guard;
+	uint64_t weight_sum;
+	struct amount stake;				/* sum of its locks */
+	struct amount locked[REWARD_TIERS_MAX];		/* of those for at least the tier's days */
+
+	int tier;					/* -1: none */
+	struct amount weight, cap, base;
+	uint32_t role_bps;				/* 0: not running */
+	struct amount credit, divisor, counted;
+	enum reward_group diluted_by;			/* when counted < credit */
+	struct amount due;
+	enum reward_excluded excluded;
+};
+
+/* An epoch. Relays belong to it and are in the order of their ids after computing. */
+struct reward_epoch {
+	struct reward_params params;
+	struct amount reserve;
+	uint32_t seen;					/* consensuses */
+	struct reward_relay *relays;
+	size_t n_relays;
+
+	struct amount budget, paid, credit, limit, counted;
+};
+
+/* Count a lock of `days` days for the relay; 0 when it has ended. ERR_RANGE. */
+int reward_relay_lock(struct reward_relay *r, const struct reward_params *p, struct amount amount, uint32_t days);
+
+/* Fill in every term. ERR_EXISTS for a relay that is there twice, ERR_RANGE, ERR_MALFORMED. */
+int reward_compute(struct reward_epoch *e, char why[REWARD_WHY_CAP]);
+
+/*
+ * The same from a JSON document: {"policy": "nonos-1", "params", "reserve", "consensuses":
+ * N, "relays": {id: {"operator", "payout", "family", "network", "running", "exit",
+ * "guard", "weight", "locks": [{"amount", "days"}]}}}; nonosctl(1) has it in full. "about"
+ * and "expect" may stand beside them.
+ */
+int reward_epoch_read(struct reward_epoch **ret, char why[REWARD_WHY_CAP], const json_t *doc);
+void reward_epoch_free(struct reward_epoch *e);
+
+/* The result: {"budget", "counted", "credit", "limit", "relays": {id: {...}}, "total"}. */
+json_t *reward_epoch_json(const struct reward_epoch *e);
+json_t *reward_relay_json(const struct reward_epoch *e, const struct reward_relay *r);
+
+#endif
