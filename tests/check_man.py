@@ -6,8 +6,8 @@ import sys
 TOP = os.environ.get("TOP_SRCDIR") or os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
 ROW = re.compile(r'OPTION\((\w+), (\w+), (\w+), ([\w]+), ([\w]+),\s*'
                  r'(NULL|(?:NONOS_LOCALSTATEDIR )?"[^"]*"), ([\w |]+),\s*"([^"]*)"\)')
-COMMAND = re.compile(r'COMMAND\("([\w.]+)", (\w+), (\w+), "([^"]*)"\)')
-LOCAL = re.compile(r'LOCAL_COMMAND\("([\w.]+)", (\w+), ([\w |]+), "([^"]*)"\)')
+COMMAND = re.compile(r'COMMAND\((\w+), "([\w.-]+)", (\w+), ([\w |]+),\s*"([^"]*)"\)')
+ARG = re.compile(r'ARG\((\w+), "(\w+)", (\w+), (-?\w+), (\w+), ([\w |]+), "([^"]*)",\s*"([^"]*)"\)')
 problems = []
 
 
@@ -19,7 +19,7 @@ def read(*path):
 def table(name, row, word):
     text = read("include", "nonos", name).split("*/", 1)[1]
     rows = row.findall(text)
-    if len(rows) != text.count(word + "("):
+    if len(rows) != len(re.findall(rf"^{word}\(", text, re.M)):
         problems.append(f"{name}: {text.count(word + '(')} rows, but this test reads {len(rows)}")
     return rows
 
@@ -54,40 +54,47 @@ def check_options():
     problems.extend(f"{key}: in nonosd.conf(5) but not an option" for key in entries)
 
 
+def usage(words, args):
+    """As command_usage() in src/control/commands.c."""
+    parts = [words.replace(".", " ")]
+    for positional in (True, False):
+        for _, name, kind, low, high, flags, placeholder, _ in args:
+            if ("ARG_POSITIONAL" in flags) != positional:
+                continue
+            text = [] if positional else ["--" + name.replace("_", "-")]
+            if kind != "FLAG":
+                text.append(placeholder + ("..." if "ARG_REPEAT" in flags else ""))
+            text = " ".join(text)
+            parts.append(text if "ARG_REQUIRED" in flags else f"[{text}]")
+    return " ".join(parts)
+
+
+def plain(text):
+    """What is left of roff without fonts and escapes."""
+    return re.sub(r"\\f[BIRP]", "", text).replace("\\-", "-").replace("\\(en", "-")
+
+
 def check_commands():
     man = read("contrib", "man", "nonosctl.1")
-    body = man.split(".SH COMMANDS", 1)[1].split(".SH", 1)[0]
-    entries = dict(re.findall(r"^\.TP\n\.B ([\w.]+)\n((?:(?!\.TP).*\n)*)", body, re.M))
-    dry_run = re.search(r"dry\\-run\nWith (.*):", man).group(1)
-    for method, name, flags, sentence in table("commands.def", COMMAND, "COMMAND"):
-        text = entries.pop(method, None)
+    sections = {"DAEMON": "COMMANDS TO THE DAEMON", "LOCAL": "COMMANDS OF ITS OWN"}
+    entries = {}
+    for where, title in sections.items():
+        body = man.split(f".SH {title}\n", 1)[1].split("\n.SH", 1)[0] + "\n"
+        for head, text in re.findall(r"^\.TP\n\.B (.*)\n((?:(?!\.TP).*\n)*)", body, re.M):
+            entries[where, plain(head).strip('"')] = text
+    args = table("commands.def", ARG, "ARG")
+    for name, words, where, flags, sentence in table("commands.def", COMMAND, "COMMAND"):
+        own = [a for a in args if a[0] == name]
+        text = entries.pop((where, usage(words, own)), None)
         if text is None:
-            problems.append(f"{method}: not in nonosctl(1)")
-            continue
-        expect(method, text, sentence)
-        if (flags == "CTL_CHANGES") != (method in re.split(r", | and ", dry_run)):
-            problems.append(f"{method}: the manual is wrong about --dry-run")
-    problems.extend(f"{method}: in nonosctl(1) but not a command" for method in entries)
-
-
-def check_local_commands():
-    man = read("contrib", "man", "nonosctl.1")
-    body = man.split(".SH OFFLINE COMMANDS", 1)[1].split(".SH", 1)[0]
-    entries = dict(re.findall(r'^\.TP\n\.BI "([a-z ]+) " FILE.*\n((?:(?!\.TP).*\n)*)', body, re.M))
-    for words, name, takes, sentence in table("local_commands.def", LOCAL, "LOCAL_COMMAND"):
-        text = entries.pop(words.replace(".", " "), None)
-        if text is None:
-            problems.append(f"{words}: not among the offline commands of nonosctl(1)")
+            problems.append(f"{words}: nonosctl(1) has no entry {usage(words, own)!r} among those of {where}")
             continue
         expect(words, text, sentence)
-        for option in re.findall(r"TAKES_(\w+)", takes):
-            expect(words, text.replace("\\-", "-"), "--" + option.lower().replace("_", "-"))
-    problems.extend(f"{words}: in nonosctl(1) but not a command" for words in entries)
+    problems.extend(f"{head}: in nonosctl(1) but not a command of {where}" for where, head in entries)
 
 
 check_options()
 check_commands()
-check_local_commands()
 for problem in problems:
     print(problem)
 sys.exit(1 if problems else 0)

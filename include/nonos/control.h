@@ -8,12 +8,17 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #include <jansson.h>
 
+#include <nonos/commands.h>
+
 struct event_base;
 struct ctl_server;
+struct ctl_pending;
+struct ctl_session;
 
 enum {
 	CTL_LINE_MAX = 65536,		/* bytes of a request */
@@ -21,6 +26,7 @@ enum {
 	CTL_DEPTH_MAX = 8,		/* arrays and objects inside each other */
 	CTL_BATCH_MAX = 32,
 	CTL_CLIENTS_MAX = 16,
+	CTL_PENDING_MAX = 16,		/* unanswered requests of one client */
 };
 
 /* JSON-RPC's own error codes, and ours. */
@@ -40,30 +46,72 @@ struct ctl_error {
 	char message[512];		/* what is wrong and what to do about it */
 };
 
-enum { CTL_CHANGES = 1 };
-
-struct ctl_command {
-	const char *method;
-	unsigned flags;
-	/*
-	 * Answer: 0 and a new *ret_result, or a negative enum err and *err.
-	 * `dry_run`: say what would be done.
-	 */
-	int (*run)(void *arg, bool dry_run, json_t **ret_result, struct ctl_error *err);
+/*
+ * One request that is being carried out. run() gets it with parameters that
+ * command_check() took, and either sets `result` and returns 0, or fails with
+ * ctl_fail(), or takes it over with ctl_defer() and answers later.
+ */
+struct ctl_call {
+	void *arg;			/* of struct ctl_commands */
+	const struct command *command;
+	const json_t *params;		/* an object or NULL; read with param_text() and its like */
+	bool dry_run;			/* say what would be done */
+	json_t *result;			/* owned by the call once set */
+	struct ctl_error err;
+	struct ctl_session *session;	/* whose request; NULL outside a server */
+	json_t *id;			/* of the request; NULL: no answer is wanted */
+	bool in_batch;
+	struct ctl_pending *pending;	/* set by ctl_defer() */
 };
 
+typedef int (*ctl_run_fn)(struct ctl_call *call);
+
 struct ctl_commands {
-	const struct ctl_command *v;
+	const struct command *v;
+	const ctl_run_fn *run;		/* of each row; NULL: not a method */
 	size_t n;
 	void *arg;			/* for run() */
 };
 
+/* Set the error of `call`; returns `r`, for "return ctl_fail(...)". */
+int ctl_fail(struct ctl_call *call, int r, enum ctl_code code, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+
+/* -- answers that take time ----------------------------------------------------- */
+
+struct ctl_pending;
+
+/*
+ * Answer `call` later: run() returns 0 after this and the caller keeps *ret until
+ * it has called ctl_pending_finish() or ctl_pending_fail() once. When the client goes
+ * away first, `gone`(arg) is called and *ret is no more. ERR_STATE with the error set, when the
+ * request is part of a batch.
+ */
+int ctl_defer(struct ctl_pending **ret, struct ctl_call *call, void (*gone)(void *arg), void *arg);
+void ctl_pending_finish(struct ctl_pending *p, json_t *result);
+void ctl_pending_fail(struct ctl_pending *p, enum ctl_code code, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* Tell the client how far it is: a notification "progress". `total` 0: not known. */
+void ctl_pending_progress(struct ctl_pending *p, uint64_t done, uint64_t total, const char *what);
+
+/* One client of a server, or a test's stand-in for one. */
+struct ctl_session {
+	bool may_change;		/* may use methods with CMD_CHANGES */
+	struct ctl_pending *pending;	/* answers owed */
+	unsigned n_pending;
+	/* Write one line that ends with a newline. */
+	void (*write)(struct ctl_session *s, const char *line, size_t len);
+};
+
+/* The session ends: nothing more is owed. */
+void ctl_session_end(struct ctl_session *s);
+
 /*
  * Answer one line of `len` bytes, hostile or not. Returns malloc()ed text that ends with
- * a newline, or NULL when nothing is to be said (notifications). `may_change`:
- * the caller may use methods with CTL_CHANGES.
+ * a newline, or NULL when nothing is to be said now (notifications, answers that take time).
  */
-char *ctl_answer(const struct ctl_commands *commands, bool may_change, const char *line, size_t len);
+char *ctl_answer(const struct ctl_commands *commands, struct ctl_session *session, const char *line, size_t len);
 
 /*
  * Listen on `path`. A socket file that nobody answers on is replaced; one that

@@ -2,6 +2,7 @@
 
 #include <nonos/control.h>
 
+#include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -72,96 +73,80 @@ static bool depth_is_ok(const char *line, size_t len)
 	return true;
 }
 
-static const struct ctl_command *command_find(const struct ctl_commands *commands, const char *method)
+int ctl_fail(struct ctl_call *call, int r, enum ctl_code code, const char *fmt, ...)
 {
-	for (size_t i = 0; i < commands->n; i++)
-		if (strcmp(commands->v[i].method, method) == 0)
-			return &commands->v[i];
-	return NULL;
+	va_list ap;
+
+	call->err.code = code;
+	va_start(ap, fmt);
+	vsnprintf(call->err.message, sizeof(call->err.message), fmt, ap);
+	va_end(ap);
+	return r;
 }
 
-/* The one parameter there is: "dry_run", for methods that change something. */
-static int read_params(bool *ret_dry_run, const struct ctl_command *c, const json_t *params,
-		       struct ctl_error *err)
+static int run_command(const struct ctl_commands *commands, struct ctl_call *call, const char *method)
 {
-	const char *name;
-	json_t *value;
-
-	*ret_dry_run = false;
-	err->code = CTL_INVALID_PARAMS;
-	if (!params)
-		return 0;
-	if (!json_is_object(params)) {
-		snprintf(err->message, sizeof(err->message), "params must be an object with named values");
-		return ERR_MALFORMED;
-	}
-	json_object_foreach((json_t *)(uintptr_t)params, name, value) {
-		if (!(c->flags & CTL_CHANGES) || strcmp(name, "dry_run") != 0) {
-			snprintf(err->message, sizeof(err->message), "%s takes %s", c->method,
-				 c->flags & CTL_CHANGES ? "\"dry_run\" alone" : "no parameters");
-			return ERR_MALFORMED;
-		}
-		if (!json_is_boolean(value)) {
-			snprintf(err->message, sizeof(err->message), "\"dry_run\" must be true or false");
-			return ERR_MALFORMED;
-		}
-		*ret_dry_run = json_is_true(value);
-	}
-	return 0;
-}
-
-static int run_command(const struct ctl_commands *commands, bool may_change, const char *method,
-		       const json_t *params, json_t **ret_result, struct ctl_error *err)
-{
-	const struct ctl_command *c = command_find(commands, method);
-	bool dry_run;
+	const struct command *c = command_find(commands->v, commands->n, method);
+	ctl_run_fn run = c ? commands->run[c - commands->v] : NULL;
 	int r;
 
-	if (!c) {
-		err->code = CTL_UNKNOWN_METHOD;
-		snprintf(err->message, sizeof(err->message), "there is no such method");
-		return ERR_NOT_FOUND;
-	}
-	r = read_params(&dry_run, c, params, err);
+	if (!run)
+		return ctl_fail(call, ERR_NOT_FOUND, CTL_UNKNOWN_METHOD, "there is no such method");
+	call->command = c;
+	call->err.code = CTL_INVALID_PARAMS;
+	r = command_check(c, call->params, call->err.message);
 	if (r < 0)
 		return r;
-	if (c->flags & CTL_CHANGES && !may_change) {
-		err->code = CTL_FORBIDDEN;
-		snprintf(err->message, sizeof(err->message),
-			 "%s needs root, the daemon's user, or the group of the control socket", c->method);
-		return ERR_PERMISSION;
-	}
-	err->code = CTL_INTERNAL;
-	return c->run(commands->arg, dry_run, ret_result, err);
+	if (c->flags & (CMD_CHANGES | CMD_OWNER) && !call->session->may_change)
+		return ctl_fail(call, ERR_PERMISSION, CTL_FORBIDDEN,
+				"%s needs root, the daemon's user, or the group of the control socket", c->words);
+	call->dry_run = c->flags & CMD_CHANGES && param_flag(call->params, "dry_run");
+	call->err.code = CTL_INTERNAL;
+	return run(call);
 }
 
-/* Answer one request object; NULL for a notification, which gets none. */
-static json_t *answer_one(const struct ctl_commands *commands, bool may_change, json_t *request)
+/* The reply to a request that was carried out; takes over call->result. */
+static json_t *reply_to(const struct ctl_call *call, int r)
 {
-	json_t *id = json_object_get(request, "id"), *result = NULL, *reply;
-	const char *version = json_string_value(json_object_get(request, "jsonrpc"));
-	const char *method = json_string_value(json_object_get(request, "method"));
-	struct ctl_error err = { .code = CTL_INTERNAL };
-	int r;
+	json_t *reply;
 
-	if (id && !json_is_string(id) && !json_is_number(id) && !json_is_null(id))
-		return reply_error(NULL, CTL_INVALID_REQUEST, "\"id\" must be a string or a number");
-	if (!version || strcmp(version, "2.0") != 0 || !method)
-		return reply_error(id, CTL_INVALID_REQUEST,
-				   "a request is an object with \"jsonrpc\": \"2.0\" and \"method\"");
-	r = run_command(commands, may_change, method, json_object_get(request, "params"), &result, &err);
-	if (!id) {
-		json_decref(result);
-		return NULL;
+	if (r < 0) {
+		json_decref(call->result);
+		return reply_error(call->id, call->err.code, call->err.message[0] ? call->err.message : err_str(r));
 	}
-	if (r < 0)
-		return reply_error(id, err.code, err.message[0] ? err.message : err_str(r));
-	reply = reply_new(id);
-	json_object_set_new(reply, "result", result ? result : json_null());
+	reply = reply_new(call->id);
+	json_object_set_new(reply, "result", call->result ? call->result : json_null());
 	return reply;
 }
 
-static json_t *answer_batch(const struct ctl_commands *commands, bool may_change, json_t *batch)
+/* Answer one request object; NULL when there is nothing to say, or not yet. */
+static json_t *answer_one(const struct ctl_commands *commands, struct ctl_session *session, json_t *request,
+			  bool in_batch)
+{
+	struct ctl_call call = {
+		.arg = commands->arg, .params = json_object_get(request, "params"), .session = session,
+		.id = json_object_get(request, "id"), .in_batch = in_batch, .err = { .code = CTL_INTERNAL },
+	};
+	const char *version = json_string_value(json_object_get(request, "jsonrpc"));
+	const char *method = json_string_value(json_object_get(request, "method"));
+	int r;
+
+	if (call.id && !json_is_string(call.id) && !json_is_number(call.id) && !json_is_null(call.id))
+		return reply_error(NULL, CTL_INVALID_REQUEST, "\"id\" must be a string or a number");
+	if (!version || strcmp(version, "2.0") != 0 || !method)
+		return reply_error(call.id, CTL_INVALID_REQUEST,
+				   "a request is an object with \"jsonrpc\": \"2.0\" and \"method\"");
+	r = run_command(commands, &call, method);
+	if (call.pending)
+		return NULL;
+	if (!call.id) {
+		json_decref(call.result);
+		return NULL;
+	}
+	return reply_to(&call, r);
+}
+
+static json_t *answer_batch(const struct ctl_commands *commands, struct ctl_session *session, json_t *batch)
 {
 	json_t *replies, *request, *reply;
 	size_t i;
@@ -170,7 +155,7 @@ static json_t *answer_batch(const struct ctl_commands *commands, bool may_change
 		return reply_error(NULL, CTL_INVALID_REQUEST, "a batch has 1 to 32 requests");
 	replies = json_array();
 	json_array_foreach(batch, i, request) {
-		reply = answer_one(commands, may_change, request);
+		reply = answer_one(commands, session, request, true);
 		if (reply)
 			json_array_append_new(replies, reply);
 	}
@@ -196,7 +181,110 @@ static char *dump_line(json_t *reply)
 	return text;
 }
 
-char *ctl_answer(const struct ctl_commands *commands, bool may_change, const char *line, size_t len)
+/* -- answers that take time ------------------------------------------------------- */
+
+struct ctl_pending {
+	struct ctl_session *session;
+	struct ctl_pending *next, **prev;
+	json_t *id;
+	void (*gone)(void *arg);
+	void *arg;
+};
+
+int ctl_defer(struct ctl_pending **ret, struct ctl_call *call, void (*gone)(void *arg), void *arg)
+{
+	struct ctl_session *s = call->session;
+	struct ctl_pending *p;
+
+	if (call->in_batch)
+		return ctl_fail(call, ERR_STATE, CTL_INVALID_REQUEST, "%s takes time, so it cannot be part of a batch",
+				call->command->words);
+	if (s->n_pending >= CTL_PENDING_MAX)
+		return ctl_fail(call, ERR_LIMIT, CTL_NOT_NOW, "%u requests of this client still wait for their answers",
+				s->n_pending);
+	p = mem_new(sizeof(*p));
+	*p = (struct ctl_pending){ s, s->pending, &s->pending, call->id ? json_incref(call->id) : NULL, gone, arg };
+	if (p->next)
+		p->next->prev = &p->next;
+	s->pending = p;
+	s->n_pending++;
+	call->pending = p;
+	*ret = p;
+	return 0;
+}
+
+static void pending_free(struct ctl_pending *p)
+{
+	*p->prev = p->next;
+	if (p->next)
+		p->next->prev = p->prev;
+	p->session->n_pending--;
+	json_decref(p->id);
+	free(p);
+}
+
+static void session_send(struct ctl_session *s, json_t *message)
+{
+	char *line = dump_line(message);
+
+	s->write(s, line, strlen(line));
+	free(line);
+}
+
+static void pending_answer(struct ctl_pending *p, const struct ctl_call *call, int r)
+{
+	struct ctl_session *s = p->session;
+	json_t *reply = p->id ? reply_to(call, r) : NULL;
+
+	if (!p->id)
+		json_decref(call->result);
+	pending_free(p);
+	if (reply)
+		session_send(s, reply);
+}
+
+void ctl_pending_finish(struct ctl_pending *p, json_t *result)
+{
+	struct ctl_call call = { .id = p->id, .result = result };
+
+	pending_answer(p, &call, 0);
+}
+
+void ctl_pending_fail(struct ctl_pending *p, enum ctl_code code, const char *fmt, ...)
+{
+	struct ctl_call call = { .id = p->id, .err = { .code = code } };
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(call.err.message, sizeof(call.err.message), fmt, ap);
+	va_end(ap);
+	pending_answer(p, &call, ERR_STATE);
+}
+
+void ctl_pending_progress(struct ctl_pending *p, uint64_t done, uint64_t total, const char *what)
+{
+	if (p->id)
+		session_send(p->session, json_pack("{s:s, s:s, s:{s:O, s:I, s:I, s:s}}", "jsonrpc", "2.0", "method", "progress",
+						   "params", "id", p->id, "done", (json_int_t)done, "total",
+						   (json_int_t)total, "what", what));
+}
+
+void ctl_session_end(struct ctl_session *s)
+{
+	while (s->pending) {
+		struct ctl_pending *p = s->pending;
+		void (*gone)(void *arg) = p->gone;
+		void *arg = p->arg;
+
+		pending_free(p);
+		if (gone)
+			gone(arg);
+	}
+}
+
+/* -- lines -------------------------------------------------------------------------- */
+
+char *ctl_answer(const struct ctl_commands *commands, struct ctl_session *session, const char *line, size_t len)
 {
 	json_t *request, *reply;
 
@@ -206,9 +294,9 @@ char *ctl_answer(const struct ctl_commands *commands, bool may_change, const cha
 	if (!request)
 		return dump_line(reply_error(NULL, CTL_PARSE_ERROR, "the line is not JSON"));
 	if (json_is_array(request))
-		reply = answer_batch(commands, may_change, request);
+		reply = answer_batch(commands, session, request);
 	else
-		reply = answer_one(commands, may_change, request);
+		reply = answer_one(commands, session, request, false);
 	json_decref(request);
 	return dump_line(reply);
 }

@@ -24,10 +24,10 @@
 enum { IDLE_S = 300, WRITE_S = 30, OUTPUT_MAX = 8 << 20, GROUPS_MAX = 256 };
 
 struct client {
+	struct ctl_session session;	/* first: session_write() is given this */
 	struct ctl_server *server;
 	struct client *next, **prev;
 	struct bufferevent *bev;
-	bool may_change;
 	bool closing;		/* close once the output is written */
 };
 
@@ -48,6 +48,7 @@ static void client_free(struct client *c)
 	if (c->next)
 		c->next->prev = c->prev;
 	c->server->n_clients--;
+	ctl_session_end(&c->session);
 	bufferevent_free(c->bev);
 	free(c);
 }
@@ -85,9 +86,17 @@ static bool peer_may_change(int fd, const char *path)
 
 /* -- lines ------------------------------------------------------------------- */
 
+/* An answer that took time. A client that does not read is found out by the write timeout. */
+static void session_write(struct ctl_session *s, const char *line, size_t len)
+{
+	struct client *c = (struct client *)s;
+
+	bufferevent_write(c->bev, line, len);
+}
+
 static void client_answer(struct client *c, const char *line, size_t len)
 {
-	char *reply = ctl_answer(c->server->commands, c->may_change, line, len);
+	char *reply = ctl_answer(c->server->commands, &c->session, line, len);
 
 	if (!reply)
 		return;
@@ -95,12 +104,17 @@ static void client_answer(struct client *c, const char *line, size_t len)
 	free(reply);
 }
 
+static void client_free_if_done(struct client *c)
+{
+	if (evbuffer_get_length(bufferevent_get_output(c->bev)) == 0 && c->session.n_pending == 0)
+		client_free(c);
+}
+
 static void client_close_when_written(struct client *c)
 {
 	c->closing = true;
 	bufferevent_disable(c->bev, EV_READ);
-	if (evbuffer_get_length(bufferevent_get_output(c->bev)) == 0)
-		client_free(c);
+	client_free_if_done(c);
 }
 
 static void read_cb(struct bufferevent *bev, void *arg)
@@ -131,7 +145,7 @@ static void write_cb(struct bufferevent *bev, void *arg)
 
 	(void)bev;
 	if (c->closing)
-		client_free(c);
+		client_free_if_done(c);
 }
 
 static void event_cb(struct bufferevent *bev, short what, void *arg)
@@ -164,7 +178,8 @@ static void accept_cb(struct evconnlistener *listener, evutil_socket_t fd, struc
 	}
 	c = mem_new(sizeof(*c));
 	c->server = s;
-	c->may_change = peer_may_change(fd, s->path);
+	c->session.may_change = peer_may_change(fd, s->path);
+	c->session.write = session_write;
 	c->bev = bufferevent_socket_new(s->base, fd, BEV_OPT_CLOSE_ON_FREE);
 	if (!c->bev)
 		mem_fail();

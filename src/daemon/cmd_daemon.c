@@ -7,14 +7,13 @@
 
 #include <nonos/err.h>
 
-int cmd_stop(void *arg, bool dry_run, json_t **ret_result, struct ctl_error *err)
+int cmd_stop(struct ctl_call *call)
 {
-	struct keeper *k = arg;
+	struct keeper *k = call->arg;
 
-	(void)err;
-	*ret_result = json_pack("{s:b, s:i}", "dry_run", dry_run, "shutdown_wait_s",
+	call->result = json_pack("{s:b, s:i}", "dry_run", call->dry_run, "shutdown_wait_s",
 				(int)k->config->shutdown_wait);
-	if (!dry_run)
+	if (!call->dry_run)
 		keeper_stop(k, "control socket");
 	return 0;
 }
@@ -31,16 +30,16 @@ static void join_lines(char *text)
 			*p = ';';
 }
 
-int cmd_reload(void *arg, bool dry_run, json_t **ret_result, struct ctl_error *err)
+int cmd_reload(struct ctl_call *call)
 {
 	json_t *changes;
-	int r = keeper_reload(arg, dry_run, &changes, err->message, sizeof(err->message));
+	int r = keeper_reload(call->arg, call->dry_run, &changes, call->err.message, sizeof(call->err.message));
 
 	if (r < 0) {
-		err->code = CTL_FAILED;
-		join_lines(err->message);
+		call->err.code = CTL_FAILED;
+		join_lines(call->err.message);
 		return r;
 	}
-	*ret_result = json_pack("{s:b, s:o}", "dry_run", dry_run, "changes", changes);
+	call->result = json_pack("{s:b, s:o}", "dry_run", call->dry_run, "changes", changes);
 	return 0;
 }

@@ -3,27 +3,20 @@
 
 #include "keeper.h"
 
-int cmd_status(void *arg, bool dry_run, json_t **ret_result, struct ctl_error *err)
+int cmd_status(struct ctl_call *call)
 {
-	(void)dry_run;
-	(void)err;
-	*ret_result = status_make(arg);
+	call->result = status_make(call->arg);
 	return 0;
 }
 
-int cmd_counters(void *arg, bool dry_run, json_t **ret_result, struct ctl_error *err)
+int cmd_counters(struct ctl_call *call)
 {
-	(void)dry_run;
-	(void)err;
-	*ret_result = status_counters(arg);
+	call->result = status_counters(call->arg);
 	return 0;
 }
 
-int cmd_version(void *arg, bool dry_run, json_t **ret_result, struct ctl_error *err)
+int cmd_version(struct ctl_call *call)
 {
-	(void)arg;
-	(void)dry_run;
-	(void)err;
-	*ret_result = json_pack("{s:s}", "version", PACKAGE_VERSION);
+	call->result = json_pack("{s:s}", "version", PACKAGE_VERSION);
 	return 0;
 }

@@ -386,15 +386,19 @@ static int open_keys(struct keeper *k)
 
 static int open_control(struct keeper *k)
 {
-	static const struct ctl_command rows[] = {
-#define COMMAND(method, name, flags, sentence) { method, flags, cmd_##name },
+	static const ctl_run_fn handlers[COMMAND_COUNT] = {
+#define HANDLER_DAEMON(name) [COMMAND_ID_##name] = cmd_##name,
+#define HANDLER_LOCAL(name)
+#define COMMAND(name, words, where, flags, sentence) HANDLER_##where(name)
+#define ARG(name, arg, kind, min, max, flags, placeholder, sentence)
 #include <nonos/commands.def>
 #undef COMMAND
+#undef ARG
 	};
 	const struct config *c = k->config;
 	char err[PROCESS_ERR_CAP];
 
-	k->commands = (struct ctl_commands){ rows, sizeof(rows) / sizeof(rows[0]), k };
+	k->commands = (struct ctl_commands){ commands_all(), handlers, COMMAND_COUNT, k };
 	if (ctl_server_new(&k->control, k->base, c->control_socket, (mode_t)c->control_socket_mode, &k->commands,
 			   err, sizeof(err)) < 0)
 		return fail(err);

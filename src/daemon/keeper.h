@@ -153,9 +153,14 @@ json_t *status_counters(struct keeper *k);
 /* Write the counters to the log. */
 void status_log_counters(struct keeper *k);
 
-#define COMMAND(method, name, flags, sentence) \
-	int cmd_##name(void *arg, bool dry_run, json_t **ret_result, struct ctl_error *err);
+#define HANDLER_DAEMON(name) int cmd_##name(struct ctl_call *call);
+#define HANDLER_LOCAL(name)
+#define COMMAND(name, words, where, flags, sentence) HANDLER_##where(name)
+#define ARG(name, arg, kind, min, max, flags, placeholder, sentence)
 #include <nonos/commands.def>
 #undef COMMAND
+#undef ARG
+#undef HANDLER_DAEMON
+#undef HANDLER_LOCAL
 
 #endif

@@ -22,43 +22,76 @@
 
 static int runs;
 
-static int run_ping(void *arg, bool dry_run, json_t **ret_result, struct ctl_error *err)
+static int run_ping(struct ctl_call *call)
 {
-	(void)arg;
-	(void)dry_run;
-	(void)err;
 	runs++;
-	*ret_result = json_string("pong");
+	call->result = json_string("pong");
 	return 0;
 }
 
-static int run_change(void *arg, bool dry_run, json_t **ret_result, struct ctl_error *err)
+static int run_change(struct ctl_call *call)
 {
-	(void)arg;
-	if (dry_run) {
-		*ret_result = json_pack("{s:b}", "dry_run", 1);
+	if (call->dry_run) {
+		call->result = json_pack("{s:b}", "dry_run", 1);
 		return 0;
 	}
-	err->code = CTL_NOT_NOW;
-	snprintf(err->message, sizeof(err->message), "not now");
-	return ERR_STATE;
+	return ctl_fail(call, ERR_STATE, CTL_NOT_NOW, "not now");
 }
 
 /* What is left of a sentence in UTF-8 that did not fit. */
-static int run_cut(void *arg, bool dry_run, json_t **ret_result, struct ctl_error *err)
+static int run_cut(struct ctl_call *call)
 {
-	(void)arg;
-	(void)dry_run;
-	(void)ret_result;
-	err->code = CTL_FAILED;
-	snprintf(err->message, sizeof(err->message), "caf\xc3");
-	return ERR_STATE;
+	return ctl_fail(call, ERR_STATE, CTL_FAILED, "caf\xc3");
 }
 
-static const struct ctl_command rows[] = {
-	{ "ping", 0, run_ping }, { "change", CTL_CHANGES, run_change }, { "cut", 0, run_cut },
+static struct ctl_pending *late;
+static unsigned gone;
+
+static void on_gone(void *arg)
+{
+	(void)arg;
+	gone++;
+	late = NULL;
+}
+
+static int run_late(struct ctl_call *call)
+{
+	return ctl_defer(&late, call, on_gone, NULL);
+}
+
+static int run_give(struct ctl_call *call)
+{
+	call->result = call->params ? json_deep_copy(call->params) : NULL;
+	return 0;
+}
+
+static const struct command_arg give_args[] = {
+	{ "text", KIND_TEXT, 1, 8, ARG_POSITIONAL | ARG_REQUIRED, "TEXT", "Some text." },
+	{ "count", KIND_INTEGER, -1, 7, 0, "N", "A number." },
+	{ "loud", KIND_FLAG, 0, 0, 0, "", "A flag." },
+	{ "account", KIND_ADDRESS, 0, 0, 0, "ADDRESS", "An account." },
+	{ "data_hex", KIND_HEX, 2, 3, 0, "HEX", "Bytes." },
+	{ "way", KIND_CHOICE, 0, 0, 0, "up|down", "A word." },
+	{ "amount", KIND_TOKENS, 0, 0, 0, "TOKENS", "An amount." },
+	{ "list", KIND_TEXT, 0, 4, ARG_REPEAT, "TEXT", "Texts." },
 };
-static const struct ctl_commands commands = { rows, 3, NULL };
+
+static const struct command rows[] = {
+	{ "ping", COMMAND_DAEMON, 0, "", NULL, 0 }, { "change", COMMAND_DAEMON, CMD_CHANGES, "", NULL, 0 },
+	{ "cut", COMMAND_DAEMON, 0, "", NULL, 0 }, { "late", COMMAND_DAEMON, 0, "", NULL, 0 },
+	{ "give", COMMAND_DAEMON, 0, "", give_args, sizeof(give_args) / sizeof(give_args[0]) },
+	{ "local", COMMAND_LOCAL, 0, "", NULL, 0 },
+};
+static const ctl_run_fn handlers[] = { run_ping, run_change, run_cut, run_late, run_give, NULL };
+static const struct ctl_commands commands = { rows, handlers, 6, NULL };
+
+static char written[1024];
+
+static void keep_line(struct ctl_session *s, const char *line, size_t len)
+{
+	(void)s;
+	snprintf(written + strlen(written), sizeof(written) - strlen(written), "%.*s", (int)len, line);
+}
 
 static void test_answers(void **state)
 {
@@ -92,6 +125,8 @@ static void test_answers(void **state)
 		  "\"result\":{\"dry_run\":true}" },
 		{ "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"cut\"}", false,
 		  "\"error\":{\"code\":-32003,\"message\":\"caf?\"}" },
+		{ "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"local\"}", true, "-32601" },
+		{ "[{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"late\"}]", true, "part of a batch" },
 		{ "[]", false, "-32600" },
 		{ "[{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"},3,{\"jsonrpc\":\"2.0\",\"method\":\"ping\"}]", false,
 		  "[{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":\"pong\"},{\"jsonrpc\":\"2.0\",\"id\":null,\"error\"" },
@@ -102,7 +137,8 @@ static void test_answers(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		char *got = ctl_answer(&commands, cases[i].may_change, cases[i].line, strlen(cases[i].line));
+		struct ctl_session session = { .may_change = cases[i].may_change, .write = keep_line };
+		char *got = ctl_answer(&commands, &session, cases[i].line, strlen(cases[i].line));
 
 		if (!got != !cases[i].answer || (got && !strstr(got, cases[i].answer)))
 			fail_msg("%s gave %s", cases[i].line, got ? got : "nothing");
@@ -118,11 +154,114 @@ static void test_answers(void **state)
 static void test_notification_runs(void **state)
 {
 	static const char line[] = "{\"jsonrpc\":\"2.0\",\"method\":\"ping\"}";
+	struct ctl_session session = { .write = keep_line };
 
 	(void)state;
 	runs = 0;
-	assert_null(ctl_answer(&commands, false, line, strlen(line)));
+	assert_null(ctl_answer(&commands, &session, line, strlen(line)));
 	assert_int_equal(runs, 1);
+}
+
+static void test_parameters(void **state)
+{
+	static const struct {
+		const char *params, *answer;
+	} cases[] = {
+		{ "{\"text\":\"a\",\"count\":7,\"loud\":true,\"data_hex\":\"0x00FF\",\"way\":\"down\"}", "\"count\":7" },
+		{ "{\"text\":\"a\",\"account\":\"0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed\"}", "\"result\"" },
+		{ "{\"text\":\"a\",\"account\":\"0x5AAeb6053F3E94C9b9A09f33669435E7Ef1BeAed\"}", "checksum" },
+		{ "{\"text\":\"a\",\"list\":[\"b\",\"c\"],\"amount\":\"1.5\"}", "\"result\"" },
+		{ "{}", "give needs \\\"text\\\"" },
+		{ "{\"text\":\"\"}", "1 to 8 characters" },
+		{ "{\"text\":\"123456789\"}", "1 to 8 characters" },
+		{ "{\"text\":\"a\\nb\"}", "control characters" },
+		{ "{\"text\":\"a\\u0000b\"}", "-32700" },
+		{ "{\"text\":5}", "must be a text" },
+		{ "{\"text\":\"a\",\"count\":8}", "from -1 to 7" },
+		{ "{\"text\":\"a\",\"count\":1.5}", "from -1 to 7" },
+		{ "{\"text\":\"a\",\"loud\":1}", "true or false" },
+		{ "{\"text\":\"a\",\"data_hex\":\"00\"}", "2 to 3 bytes" },
+		{ "{\"text\":\"a\",\"data_hex\":\"000\"}", "2 to 3 bytes" },
+		{ "{\"text\":\"a\",\"data_hex\":\"zzzz\"}", "2 to 3 bytes" },
+		{ "{\"text\":\"a\",\"way\":\"u\"}", "one of up|down" },
+		{ "{\"text\":\"a\",\"way\":\"\"}", "one of up|down" },
+		{ "{\"text\":\"a\",\"amount\":\"1e3\"}", "in tokens" },
+		{ "{\"text\":\"a\",\"list\":\"b\"}", "must be a list" },
+		{ "{\"text\":\"a\",\"list\":[1]}", "must be a text" },
+		{ "{\"text\":\"a\",\"other\":1}", "no such parameter" },
+	};
+	char line[512];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct ctl_session session = { .write = keep_line };
+		char *got;
+
+		snprintf(line, sizeof(line), "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"give\",\"params\":%s}", cases[i].params);
+		got = ctl_answer(&commands, &session, line, strlen(line));
+		if (!got || !strstr(got, cases[i].answer))
+			fail_msg("%s gave %s", cases[i].params, got ? got : "nothing");
+		free(got);
+	}
+}
+
+/* An answer that takes time comes later; one whose client has gone is not written. */
+static void test_late_answers(void **state)
+{
+	static const char line[] = "{\"jsonrpc\":\"2.0\",\"id\":\"a\",\"method\":\"late\"}";
+	struct ctl_session session = { .write = keep_line };
+
+	(void)state;
+	written[0] = '\0';
+	assert_null(ctl_answer(&commands, &session, line, strlen(line)));
+	assert_int_equal(session.n_pending, 1);
+	ctl_pending_progress(late, 1, 2, "half");
+	ctl_pending_finish(late, json_true());
+	assert_string_equal(written, "{\"jsonrpc\":\"2.0\",\"method\":\"progress\",\"params\":"
+				     "{\"id\":\"a\",\"done\":1,\"total\":2,\"what\":\"half\"}}\n"
+				     "{\"jsonrpc\":\"2.0\",\"id\":\"a\",\"result\":true}\n");
+	written[0] = '\0';
+	assert_null(ctl_answer(&commands, &session, line, strlen(line)));
+	ctl_pending_fail(late, CTL_FAILED, "no %d", 1);
+	assert_non_null(strstr(written, "\"code\":-32003,\"message\":\"no 1\""));
+	gone = 0;
+	for (int i = 0; i < CTL_PENDING_MAX; i++)
+		assert_null(ctl_answer(&commands, &session, line, strlen(line)));
+	char *refused = ctl_answer(&commands, &session, line, strlen(line));
+	assert_non_null(strstr(refused, "-32002"));
+	free(refused);
+	ctl_session_end(&session);
+	assert_int_equal(gone, CTL_PENDING_MAX);
+	assert_int_equal(session.n_pending, 0);
+}
+
+static void test_usage(void **state)
+{
+	char text[COMMAND_USAGE_CAP];
+
+	(void)state;
+	command_usage(text, &rows[4]);
+	assert_string_equal(text, "give TEXT [--count N] [--loud] [--account ADDRESS] [--data-hex HEX] [--way up|down] "
+				  "[--amount TOKENS] [--list TEXT...]");
+}
+
+/* What one name means must not depend on the command, and the words must lead to one row only. */
+static void test_table(void **state)
+{
+	const struct command *all = commands_all();
+
+	(void)state;
+	for (size_t i = 0; i < COMMAND_COUNT; i++) {
+		assert_ptr_equal(command_find(all, COMMAND_COUNT, all[i].words), &all[i]);
+		assert_true(strlen(all[i].words) < COMMAND_WORDS_CAP);
+		for (size_t j = 0; j < all[i].n_args; j++)
+			for (size_t k = 0; k < i; k++) {
+				const struct command_arg *a = &all[i].args[j], *b = command_arg_find(&all[k], a->name);
+
+				if (b && !((a->flags | b->flags) & ARG_POSITIONAL) && (a->kind == KIND_FLAG) != (b->kind == KIND_FLAG))
+					fail_msg("--%s takes a value in one of %s and %s", a->name, all[i].words, all[k].words);
+			}
+	}
 }
 
 /* -- over a socket: the server in this process, the client in a child ------------- */
@@ -324,6 +463,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_answers), cmocka_unit_test(test_notification_runs),
+		cmocka_unit_test(test_parameters), cmocka_unit_test(test_late_answers),
+		cmocka_unit_test(test_usage), cmocka_unit_test(test_table),
 		cmocka_unit_test_setup_teardown(test_call, lab_up, lab_down),
 		cmocka_unit_test_setup_teardown(test_framing, lab_up, lab_down),
 		cmocka_unit_test_setup_teardown(test_endless_line, lab_up, lab_down),

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "nonosctl.h"
+#include "ctl.h"
 
 #include <stdbool.h>
 #include <stdint.h>

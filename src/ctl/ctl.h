@@ -1,0 +1,100 @@
+/*
+ * What the files of nonosctl share. main() finds the row of commands.def that the
+ * words spell and turns the rest into named parameters; the row's WHERE says
+ * whether they go to the daemon or to a local_NAME() here. Each file holds one
+ * family of commands or one kind of help for them.
+ */
+#ifndef CTL_CTL_H
+#define CTL_CTL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <jansson.h>
+
+#include <nonos/commands.h>
+#include <nonos/eth_sig.h>
+
+/* nonosctl(1) documents these numbers; they do not change. */
+enum exit_code { EXIT_OK = 0, EXIT_REFUSED = 1, EXIT_USAGE = 2, EXIT_NO_DAEMON = 3, EXIT_NO_ANSWER = 4 };
+
+/* Options that every command takes. */
+struct ctl_options {
+	const char *socket;
+	unsigned timeout_s;
+	bool json, dry_run, help, version;
+};
+
+/* One use of nonosctl. */
+struct invocation {
+	const struct command *command;
+	struct ctl_options options;
+	json_t *params;			/* checked; owned by main() */
+};
+
+/* -- parse.c --------------------------------------------------------------------- */
+
+/*
+ * Take the words after the program's name apart. 0, or EXIT_USAGE after a
+ * complaint. With --help or --version `command` may be NULL, and `group` is
+ * what was spelled of a command's words, for help on those that begin so.
+ */
+int invocation_parse(struct invocation *ret, char group[COMMAND_WORDS_CAP], int argc, char **argv);
+
+/* -- help.c ---------------------------------------------------------------------- */
+
+/* Help on one command, on those whose words begin with `group`, or on all ("" ). */
+int help_command(const struct command *c);
+int help_group(const char *group);
+
+/* -- call.c ---------------------------------------------------------------------- */
+
+/* Say what is wrong on standard error, escaped; returns `status`. */
+int complain(enum exit_code status, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* Call a method of the daemon. 0 and a new *ret_result, or an exit status after a complaint. */
+int daemon_call(json_t **ret_result, const struct ctl_options *o, const char *method, json_t *params);
+
+/* Print an answer as --json wants it or as its text view; takes over `answer`. Returns the exit status. */
+int print_answer(const struct invocation *in, json_t *answer);
+
+/* What main() does for a command of the daemon. */
+int run_daemon_command(const struct invocation *in);
+
+/* -- file.c ---------------------------------------------------------------------- */
+
+/* "-" is standard input. Each returns EXIT_OK, or an exit status after a complaint; *ret is malloc()ed. */
+int file_read(char **ret, size_t *ret_len, const char *path, size_t max);
+
+/* Read JSON without repeated names; `integers`: within the profile of canonical JSON. */
+int file_read_json(json_t **ret, const char *path, size_t max, bool integers);
+
+/* A file of the key's 64 hexadecimal digits, which nobody else may read. */
+int file_read_key(uint8_t secret[ETH_SECRET_LEN], const char *path);
+
+/* -- view.c ---------------------------------------------------------------------- */
+
+/* Print text that may come from strangers: printable ASCII as it is, all else as \xNN. */
+void view_escaped(FILE *out, const char *text);
+
+/* The one-screen view of `status`. */
+void view_status(FILE *out, const json_t *status);
+
+/* Any other answer: a name and a value a line, nested names joined by dots. */
+void view_any(FILE *out, const json_t *value);
+
+/* -- the local commands ------------------------------------------------------------ */
+
+#define HANDLER_DAEMON(name)
+#define HANDLER_LOCAL(name) int local_##name(const struct invocation *in);
+#define COMMAND(name, words, where, flags, sentence) HANDLER_##where(name)
+#define ARG(name, arg, kind, min, max, flags, placeholder, sentence)
+#include <nonos/commands.def>
+#undef COMMAND
+#undef ARG
+#undef HANDLER_DAEMON
+#undef HANDLER_LOCAL
+
+#endif

@@ -1,0 +1,113 @@
+/* Reading the files that commands are given. */
+#include "config.h"
+
+#include "ctl.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <nonos/encode.h>
+#include <nonos/err.h>
+#include <nonos/jcs.h>
+#include <nonos/mem.h>
+#include <nonos/secret.h>
+
+enum { KEY_FILE_MAX = 128 };
+
+/* Read all of `f`, at most `max` bytes; *ret is malloc()ed. */
+static int read_all(char **ret, size_t *ret_len, FILE *f, size_t max)
+{
+	size_t cap = 65536, len = 0, n;
+	char *data = mem_new(cap);
+
+	while ((n = fread(data + len, 1, cap - len, f)) > 0) {
+		len += n;
+		if (len > max) {
+			free(data);
+			return ERR_TOO_LONG;
+		}
+		if (len == cap) {
+			cap *= 2;
+			data = mem_resize(data, cap, 1);
+		}
+	}
+	if (ferror(f)) {
+		free(data);
+		return ERR_IO;
+	}
+	*ret = data;
+	*ret_len = len;
+	return 0;
+}
+
+int file_read(char **ret, size_t *ret_len, const char *path, size_t max)
+{
+	bool standard = strcmp(path, "-") == 0;
+	FILE *f = standard ? stdin : fopen(path, "rb");
+	int r;
+
+	if (!f)
+		return complain(EXIT_REFUSED, "%s: %s", path, strerror(errno));
+	r = read_all(ret, ret_len, f, max);
+	if (!standard)
+		fclose(f);
+	if (r == ERR_TOO_LONG)
+		return complain(EXIT_REFUSED, "%s: longer than the %zu bytes that this command reads", path, max);
+	return r < 0 ? complain(EXIT_REFUSED, "%s: cannot be read", path) : EXIT_OK;
+}
+
+int file_read_json(json_t **ret, const char *path, size_t max, bool integers)
+{
+	json_error_t e = { .line = 0 };
+	size_t len = 0;
+	char *text = NULL;
+	int r = file_read(&text, &len, path, max);
+
+	if (r != EXIT_OK)
+		return r;
+	*ret = json_loadb(text, len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &e);
+	if (!*ret) {
+		r = complain(EXIT_REFUSED, "%s: line %d: %s", path, e.line, e.text);
+	} else if (integers) {
+		json_decref(*ret);
+		if (jcs_read(ret, text, len) < 0)
+			r = complain(EXIT_REFUSED, "%s: numbers must be whole, below 2^53 and without exponent, "
+				     "and nesting is limited to %d", path, JCS_DEPTH_MAX);
+	}
+	free(text);
+	return r;
+}
+
+int file_read_key(uint8_t secret[ETH_SECRET_LEN], const char *path)
+{
+	char text[KEY_FILE_MAX], *digits = text;
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK), r = EXIT_OK;
+	struct stat st;
+	ssize_t n = 0;
+
+	if (fd < 0)
+		return complain(EXIT_REFUSED, "%s: %s", path, strerror(errno));
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+		r = complain(EXIT_REFUSED, "%s: not a regular file", path);
+	else if (st.st_mode & 077)
+		r = complain(EXIT_REFUSED, "%s: others may read or change this key; chmod 600 it", path);
+	else if ((n = read(fd, text, sizeof(text))) < 0)
+		r = complain(EXIT_REFUSED, "%s: %s", path, strerror(errno));
+	close(fd);
+	if (r != EXIT_OK)
+		return r;
+	while (n > 0 && (text[n - 1] == '\n' || text[n - 1] == '\r'))
+		n--;
+	if (n > 2 && memcmp(digits, "0x", 2) == 0) {
+		digits += 2;
+		n -= 2;
+	}
+	if (n != 2 * ETH_SECRET_LEN || hex_decode(secret, ETH_SECRET_LEN, digits, (size_t)n) < 0)
+		r = complain(EXIT_REFUSED, "%s: not a key, 64 hexadecimal digits", path);
+	secret_wipe(text, sizeof(text));
+	return r;
+}
