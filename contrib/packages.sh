@@ -3,7 +3,7 @@
 # Callers set ROOT to the top of the source tree.
 
 PACKAGES_BUILD="gcc make autoconf automake pkg-config libc6-dev libevent-dev libssl-dev libsodium-dev \
-	libsecp256k1-dev libjansson-dev libcurl4-openssl-dev zlib1g-dev libzstd-dev libseccomp-dev"
+	libsecp256k1-dev libjansson-dev libcurl4-openssl-dev zlib1g-dev libzstd-dev libsqlite3-dev libseccomp-dev"
 PACKAGES_LAB="python3 tor openssl"
 PACKAGES_CHECK="clang libclang-rt-14-dev libcmocka-dev python3-pytest xz-utils"
 
