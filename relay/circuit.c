@@ -111,7 +111,7 @@ static void close_with(struct circuit *c, uint8_t to_prev, uint8_t to_next)
 	c->close_reason = to_prev;
 	unlist(c);
 	r->counters.circuits--;
-	r->counters.circuits_destroyed++;
+	r->counters.circuits_ended[count_destroy(to_prev)]++;
 	c->dead_next = r->dead_circuits;
 	r->dead_circuits = c;
 	sched_round_later(r);
@@ -163,10 +163,14 @@ static enum destroy_reason refuse_create(struct link *l, const struct cell *cell
 		return DESTROY_PROTOCOL;
 	if (r->draining)
 		return DESTROY_HIBERNATING;
-	if (l->circs.used >= r->config.limits.circuits_per_link)
+	if (l->circs.used >= r->config.limits.circuits_per_link) {
+		r->counters.refusals[REFUSED_CIRCUITS_PER_LINK]++;
 		return DESTROY_RESOURCELIMIT;
-	if (!l->authenticated && !limiter_circuit(r->limiter, &l->peer, clock_now_us()))
+	}
+	if (!l->authenticated && !limiter_circuit(r->limiter, &l->peer, clock_now_us())) {
+		r->counters.refusals[REFUSED_CREATE_RATE]++;
 		return DESTROY_RESOURCELIMIT;
+	}
 	return DESTROY_NONE;
 }
 
@@ -184,13 +188,13 @@ void circuit_create(struct link *l, const struct cell *cell)
 		return;		/* the link itself, which is there already: nothing to answer to */
 	/* Every CREATE may end in a DESTROY: a peer that does not take them must not make us hold ever more. */
 	if (l->control.count >= LINK_CONTROL_MAX) {
-		l->relay->counters.handshakes_dropped++;
+		l->relay->counters.handshakes_lost[count_handshake(cell->cmd, cell->body)]++;
 		return;
 	}
 	reason = refuse_create(l, cell);
 	if (reason != DESTROY_NONE) {
 		if (reason != DESTROY_PROTOCOL)
-			l->relay->counters.handshakes_dropped++;
+			l->relay->counters.handshakes_lost[count_handshake(cell->cmd, cell->body)]++;
 		link_send_destroy(l, cell->circ_id, (uint8_t)reason);
 		return;
 	}
@@ -222,11 +226,9 @@ static int answer_create2(struct circuit *c, uint8_t *reply, struct circuit_keys
 	switch (type) {
 	case HANDSHAKE_NTOR:
 		e = ntor_server(reply + 2, &reply_len, ret_keys, &r->hs_keys, data, len);
-		r->counters.handshakes_ntor += e == 0;
 		break;
 	case HANDSHAKE_NTOR3:
 		e = ntor3_server(reply + 2, &reply_len, ret_keys, &params, &r->hs_keys, data, len);
-		r->counters.handshakes_ntor3 += e == 0;
 		if (e == 0 && params.congestion_control)
 			c->sendme_inc = params.sendme_inc;
 		break;
@@ -245,18 +247,17 @@ void circuit_answer(struct circuit *c, uint8_t cmd, const uint8_t *body)
 	struct relay *r = c->relay;
 	struct pool_cell *cell = pool_get(r->pool);
 	uint8_t *reply = cell->bytes + CELL_HEAD_LEN;
+	unsigned type = count_handshake(cmd, body);
 	struct circuit_keys keys;
 	int e = 0;
 
 	memset(reply, 0, CELL_BODY_LEN);
-	if (cmd == CELL_CREATE_FAST) {
+	if (cmd == CELL_CREATE_FAST)
 		fast_server(reply, &keys, body);
-		r->counters.handshakes_fast++;
-	} else {
+	else
 		e = answer_create2(c, reply, &keys, body);
-	}
 	if (e < 0) {
-		r->counters.handshakes_failed++;
+		r->counters.handshakes_bad[type]++;
 		pool_put(r->pool, cell);
 		circuit_close(c, DESTROY_PROTOCOL);
 		return;
@@ -264,6 +265,7 @@ void circuit_answer(struct circuit *c, uint8_t cmd, const uint8_t *body)
 	onion_init(&c->onion, &keys);
 	secret_wipe(&keys, sizeof(keys));
 	c->state = CIRCUIT_OPEN;
+	r->counters.handshakes_ok[type]++;
 	r->counters.circuits_made++;
 	cell_put_head(cell->bytes, c->end[SIDE_PREV].circ_id,
 		      cmd == CELL_CREATE_FAST ? CELL_CREATED_FAST : CELL_CREATED2);

@@ -46,11 +46,14 @@ bool edge_can_send(const struct edge *e)
 	       flow_room(&e->flow) > 0;
 }
 
-bool edge_is_full(const struct edge *e)
+bool edge_is_full(struct edge *e)
 {
 	uint32_t limit = e->relay->config.limits.streams_per_circuit;
 
-	return limit && e->n_streams >= limit;
+	if (limit == 0 || e->n_streams < limit)
+		return false;
+	e->relay->counters.refusals[REFUSED_STREAMS_PER_CIRCUIT]++;
+	return true;
 }
 
 int edge_refuse(struct edge *e, uint16_t id, enum end_reason reason)
@@ -58,6 +61,7 @@ int edge_refuse(struct edge *e, uint16_t id, enum end_reason reason)
 	uint8_t body = (uint8_t)reason;
 
 	e->relay->counters.streams_failed++;
+	e->relay->counters.ends_sent[count_end(body)]++;
 	(void)circuit_send(e->circuit, RELAY_END, id, &body, 1, NULL);
 	return 0;
 }
@@ -149,6 +153,7 @@ static int stream_handle(struct stream *s, const struct relay_msg *m)
 	case RELAY_XON:
 		return stream_xon(s, m);
 	case RELAY_END:
+		s->edge->relay->counters.ends_received[count_end(m->len ? m->data[0] : END_MISC)]++;
 		stream_ended(s);
 		return 0;
 	default:

@@ -108,7 +108,8 @@ static void refuse(struct relay *r, const struct entry *e)
 
 	if (!c)
 		return;
-	r->counters.handshakes_dropped++;
+	r->counters.handshakes_lost[count_handshake(e->cmd, e->body)]++;
+	r->counters.refusals[REFUSED_HANDSHAKE_QUEUE]++;
 	circuit_close(c, DESTROY_RESOURCELIMIT);
 }
 

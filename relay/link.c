@@ -331,7 +331,7 @@ static int circuit_cell(struct link *l, struct cell *cell)
 
 int cell_dispatch(struct link *l, struct cell *cell)
 {
-	l->relay->counters.cells_in++;
+	l->relay->counters.commands_in[count_command(cell->cmd)]++;
 	if (l->state != LINK_OPEN)
 		return link_hs_cell(l, cell);
 	switch (cell->cmd) {
@@ -393,6 +393,7 @@ void link_send_control(struct link *l, uint32_t circ_id, uint8_t cmd, const uint
 	memset(c->bytes + CELL_HEAD_LEN, 0, CELL_BODY_LEN);
 	if (len)
 		memcpy(c->bytes + CELL_HEAD_LEN, body, len);
+	c->queued_ms = (uint32_t)clock_now_ms();
 	cell_queue_push(&l->control, c);
 	l->n_queued++;
 	sched_flush_later(l);

@@ -50,8 +50,9 @@ void link_hs_free(struct link_hs *hs)
 
 /* -- cells on their way out ---------------------------------------------- */
 
-static void put_var_cell(struct wr *w, uint8_t cmd, const void *body, size_t len)
+static void put_var_cell(struct wr *w, struct link *l, uint8_t cmd, const void *body, size_t len)
 {
+	l->relay->counters.commands_out[count_command(cmd)]++;
 	wr_u32(w, 0);
 	wr_u8(w, cmd);
 	wr_u16(w, (uint16_t)len);
@@ -59,8 +60,9 @@ static void put_var_cell(struct wr *w, uint8_t cmd, const void *body, size_t len
 }
 
 /* The first cell each way has a 2-byte circuit id (tor-spec 4.1). */
-static void put_versions(struct wr *w)
+static void put_versions(struct wr *w, struct link *l)
 {
+	l->relay->counters.commands_out[count_command(CELL_VERSIONS)]++;
 	wr_u16(w, 0);
 	wr_u8(w, CELL_VERSIONS);
 	wr_u16(w, 2 * (VERSION_MAX - VERSION_MIN + 1));
@@ -68,7 +70,7 @@ static void put_versions(struct wr *w)
 		wr_u16(w, v);
 }
 
-static void put_netinfo(struct wr *w, const struct link *l)
+static void put_netinfo(struct wr *w, struct link *l)
 {
 	const struct relay_config *config = &l->relay->config;
 	struct netinfo n = { .time = (uint32_t)clock_wall(), .other = l->peer };
@@ -79,6 +81,7 @@ static void put_netinfo(struct wr *w, const struct link *l)
 	if (config->advertised_v6.family)
 		n.own[n.n_own++] = config->advertised_v6;
 	netinfo_build(body, sizeof(body), &n);
+	l->relay->counters.commands_out[count_command(CELL_NETINFO)]++;
 	wr_u32(w, 0);
 	wr_u8(w, CELL_NETINFO);
 	wr_bytes(w, body, sizeof(body));
@@ -102,7 +105,7 @@ void link_hs_start(struct link *l)
 	sha256_run_init(&l->hs->out);
 	if (!l->initiator)
 		return;
-	put_versions(&w);
+	put_versions(&w, l);
 	send_recorded(l, &w);
 }
 
@@ -112,9 +115,9 @@ static void respond(struct link *l)
 	uint8_t buf[HS_BUF_LEN], challenge[64];
 	struct wr w = wr_init(buf, sizeof(buf));
 
-	put_versions(&w);
-	put_var_cell(&w, CELL_CERTS, keys->responder_certs, keys->responder_certs_len);
-	put_var_cell(&w, CELL_AUTH_CHALLENGE, challenge, auth_challenge_build(challenge));
+	put_versions(&w, l);
+	put_var_cell(&w, l, CELL_CERTS, keys->responder_certs, keys->responder_certs_len);
+	put_var_cell(&w, l, CELL_AUTH_CHALLENGE, challenge, auth_challenge_build(challenge));
 	send_recorded(l, &w);
 	sha256_run_peek(&l->hs->out, l->hs->responder_log);
 	w = wr_init(buf, sizeof(buf));
@@ -253,7 +256,7 @@ static int hs_auth_challenge(struct link *l, const struct cell *cell)
 	if (r < 0 || !type3)
 		return r;
 	sha256_run_peek(&l->hs->in, l->hs->responder_log);
-	put_var_cell(&w, CELL_CERTS, keys->initiator_certs, keys->initiator_certs_len);
+	put_var_cell(&w, l, CELL_CERTS, keys->initiator_certs, keys->initiator_certs_len);
 	send_recorded(l, &w);
 	sha256_run_peek(&l->hs->out, log);
 	r = fill_context(l, &a, tls_cert, secrets, log);
@@ -264,7 +267,7 @@ static int hs_auth_challenge(struct link *l, const struct cell *cell)
 	if (r < 0)
 		return r;
 	w = wr_init(buf, sizeof(buf));
-	put_var_cell(&w, CELL_AUTHENTICATE, body, len);
+	put_var_cell(&w, l, CELL_AUTHENTICATE, body, len);
 	link_io_send_raw(l, buf, wr_len(&w));
 	return 0;
 }

@@ -282,7 +282,6 @@ static int link_seal_cells(struct link *l, size_t most)
 		n = sched_fill(l, r->scratch->cells, most < CELLS_PER_RECORD ? most : CELLS_PER_RECORD);
 		if (n == 0)
 			break;
-		r->counters.cells_out += n;
 		if (tls_write(l->io->tls, r->scratch->cells, n * CELL_LEN) < 0)
 			return ERR_CRYPTO;
 	}
@@ -515,9 +514,15 @@ static bool may_accept(struct relay *r, const struct addr *peer)
 {
 	if (!r->creds || r->draining)
 		return false;
-	if (link_count(r) >= r->config.limits.links_total)
+	if (link_count(r) >= r->config.limits.links_total) {
+		r->counters.refusals[REFUSED_LINKS_TOTAL]++;
 		return false;
-	return limiter_link_open(r->limiter, peer) == 0;
+	}
+	if (limiter_link_open(r->limiter, peer) < 0) {
+		r->counters.refusals[REFUSED_LINKS_PER_ADDRESS]++;
+		return false;
+	}
+	return true;
 }
 
 static void accept_one(struct relay *r, int fd, const struct sockaddr *sa, socklen_t sa_len)

@@ -76,15 +76,14 @@ static size_t circuit_bytes(const struct circuit *c)
 	return cells * sizeof(struct pool_cell) + (c->edge ? edge_bytes(c->edge) : 0);
 }
 
-size_t relay_queued_bytes(const struct relay *r)
+void relay_held_bytes(const struct relay *r, struct relay_counters *ret)
 {
-	size_t sum = pool_used_bytes(r->pool);
-
+	ret->cell_bytes = pool_used_bytes(r->pool);
+	ret->stream_bytes = ret->unsent_bytes = 0;
 	for (const struct circuit *c = r->circuits; c; c = c->all_next)
-		sum += c->edge ? edge_bytes(c->edge) : 0;
+		ret->stream_bytes += c->edge ? edge_bytes(c->edge) : 0;
 	for (const struct link *l = NULL; (l = link_next(r, l));)
-		sum += link_io_pending(l);
-	return sum;
+		ret->unsent_bytes += link_io_pending(l);
 }
 
 /* Cells and ciphertext of the link itself. */
@@ -118,6 +117,7 @@ static size_t close_consumers(struct relay *r, struct consumer *list, size_t n, 
 	qsort(list, n, sizeof(*list), by_bytes);
 	for (size_t i = 0; i < n && freed < wanted; i++) {
 		freed += list[i].bytes;
+		r->counters.refusals[REFUSED_MEMORY]++;
 		if (list[i].circuit) {
 			r->counters.circuits_killed_memory += list[i].circuit->state != CIRCUIT_CLOSED;
 			circuit_close(list[i].circuit, DESTROY_RESOURCELIMIT);
@@ -178,6 +178,7 @@ static size_t close_links(struct relay *r, size_t wanted)
 			if (l->state == LINK_CLOSED || open != (pass == 1) || l->circs.used || l->waiting)
 				continue;
 			link_close(l, "memory is short");
+			r->counters.refusals[REFUSED_MEMORY]++;
 			freed += LINK_COST;
 		}
 	}

@@ -317,11 +317,3 @@ void relay_drain(struct relay *r)
 	r->draining = true;
 	link_io_close_listeners(r);
 }
-
-void relay_counters(const struct relay *r, struct relay_counters *ret)
-{
-	*ret = r->counters;
-	ret->links = link_count(r);
-	ret->queued_bytes = relay_queued_bytes(r);
-	ret->memory_bytes = memory_process_bytes(r->memory);
-}

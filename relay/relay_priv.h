@@ -13,6 +13,7 @@
 
 #include "cc.h"
 #include "circuit.h"
+#include "counters.h"
 #include "handshake.h"
 #include "limit.h"
 #include "pool.h"
@@ -73,8 +74,8 @@ struct relay {
 	void (*flush)(struct link *l);
 };
 
-/* Bytes that peers made this relay hold: cells, stream buffers, unsent ciphertext. */
-size_t relay_queued_bytes(const struct relay *r);
+/* Bytes that peers made this relay hold: cell_bytes, stream_bytes and unsent_bytes of `ret`. */
+void relay_held_bytes(const struct relay *r, struct relay_counters *ret);
 
 /* Each second (by hand in simulations): timeouts, expiry, limits. */
 void relay_tick(struct relay *r);

@@ -66,6 +66,7 @@ struct resolver {
 	struct lookup *buckets[BUCKETS];
 	struct lookup *oldest, *newest;
 	size_t n_pending, n_cached, bytes;
+	struct resolver_counts counts;
 	uint32_t seed;
 	bool closing;			/* freed with the last look-up under way */
 };
@@ -193,6 +194,8 @@ static void lookup_finish(struct lookup *l)
 	struct resolve_query *q;
 
 	l->answer.ttl_s = RESOLVE_TTL_S;
+	r->counts.not_found += l->answer.result == RESOLVE_PERMANENT;
+	r->counts.no_answer += l->answer.result == RESOLVE_TRANSIENT;
 	/* A callback may ask for the same name again: it joins the list and is answered here too. */
 	while ((q = l->queries)) {
 		resolve_cb *cb = q->cb;
@@ -387,10 +390,12 @@ static int ask(struct resolver *r, struct resolve_query **ret, const struct addr
 	*ret = NULL;
 	if (!r)
 		return ERR_STATE;
+	r->counts.queries++;
 	l = lookup_find(r, ptr, name);
 	if (l && !l->search) {
 		struct resolve_answer answer = l->answer;
 
+		r->counts.hits++;
 		cb(arg, &answer);
 		return 0;
 	}
@@ -548,6 +553,11 @@ int resolver_add_nameserver(struct resolver *r, const struct addr *a, bool only)
 	if (only)
 		evdns_base_resume(r->dns);
 	return 0;
+}
+
+void resolver_counts(const struct resolver *r, struct resolver_counts *ret)
+{
+	*ret = r->counts;
 }
 
 size_t resolver_bytes(const struct resolver *r)

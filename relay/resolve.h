@@ -53,6 +53,13 @@ int resolve_name(struct resolver *r, struct resolve_query **ret, const char *nam
 int resolve_ptr(struct resolver *r, struct resolve_query **ret, const struct addr *a, resolve_cb *cb, void *arg);
 void resolve_cancel(struct resolve_query *q);	/* NULL is fine */
 
+/* What was asked so far, by what came of it. Those that join a look-up under way are asked only. */
+struct resolver_counts {
+	uint64_t queries, hits, not_found, no_answer;
+};
+
+void resolver_counts(const struct resolver *r, struct resolver_counts *ret);
+
 size_t resolver_bytes(const struct resolver *r);
 
 #endif

@@ -61,9 +61,14 @@ int sched_push(struct circuit_end *end, struct pool_cell *cell)
 	struct relay *r = end->circuit->relay;
 	struct link *l = link_by_id(r, end->link_id);
 
-	if (!l || end->queue.count >= queue_limit(r)) {
+	if (!l) {
 		pool_put(r->pool, cell);
-		return l ? ERR_LIMIT : ERR_CLOSED;
+		return ERR_CLOSED;
+	}
+	if (end->queue.count >= queue_limit(r)) {
+		r->counters.refusals[REFUSED_CELLS_PER_CIRCUIT]++;
+		pool_put(r->pool, cell);
+		return ERR_LIMIT;
 	}
 	cell->queued_ms = (uint32_t)clock_now_ms();
 	cell_queue_push(&end->queue, cell);
@@ -124,12 +129,15 @@ static struct pool_cell *next_cell(struct link *l)
 
 size_t sched_fill(struct link *l, uint8_t *out, size_t max)
 {
+	struct relay *r = l->relay;
+	uint32_t now_ms = (uint32_t)clock_now_ms();
 	struct pool_cell *cell;
 	size_t n = 0;
 
 	while (n < max && (cell = next_cell(l))) {
 		memcpy(out + n * CELL_LEN, cell->bytes, CELL_LEN);
-		pool_put(l->relay->pool, cell);
+		count_cell_out(&r->counters, cell, now_ms);
+		pool_put(r->pool, cell);
 		n++;
 	}
 	l->n_queued -= (uint32_t)n;

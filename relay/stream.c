@@ -223,6 +223,7 @@ void stream_end_body(struct stream *s, const uint8_t *body, size_t len)
 	}
 	if (s->kind == STREAM_EXIT && s->state != STREAM_OPEN)
 		e->relay->counters.streams_failed++;
+	e->relay->counters.ends_sent[count_end(len ? body[0] : END_MISC)]++;
 	remember_half(s);
 	if (circuit_send(e->circuit, RELAY_END, s->id, body, len, NULL) < 0)
 		stream_free(s);

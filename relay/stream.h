@@ -151,7 +151,7 @@ int resolve_begin(struct edge *e, const struct relay_msg *m);
 
 /* -- edge.c */
 bool edge_can_send(const struct edge *e);
-bool edge_is_full(const struct edge *e);	/* no more streams */
+bool edge_is_full(struct edge *e);	/* no more streams; counts the refusal */
 
 /* Refuse a stream that does not exist yet: END with this reason. */
 int edge_refuse(struct edge *e, uint16_t id, enum end_reason reason);

@@ -8,6 +8,7 @@ ROW = re.compile(r'OPTION\((\w+), (\w+), (\w+), ([\w]+), ([\w]+),\s*'
                  r'(NULL|(?:NONOS_LOCALSTATEDIR )?"[^"]*"), ([\w |]+),\s*"([^"]*)"\)')
 COMMAND = re.compile(r'COMMAND\((\w+), "([\w.-]+)", (\w+), ([\w |]+),\s*"([^"]*)"\)')
 ARG = re.compile(r'ARG\((\w+), "(\w+)", (\w+), (-?\w+), (\w+), ([\w |]+), "([^"]*)",\s*"([^"]*)"\)')
+METRIC = re.compile(r'METRIC\((\w+), (counter|gauge|histogram), "([^"]*)", "([^"]*)"\)')
 problems = []
 
 
@@ -93,8 +94,25 @@ def check_commands():
     problems.extend(f"{head}: in nonosctl(1) but not a command of {where}" for where, head in entries)
 
 
+def check_metrics():
+    rows = table("metrics.def", METRIC, "METRIC")
+    body = read("contrib", "man", "nonos-metrics.7").split(".SH METRICS", 1)[1].split(".SH", 1)[0]
+    entries = dict(re.findall(r"^\.TP\n\.B (\w+)\n((?:(?!\.TP).*\n)*)", body, re.M))
+    for name, kind, labels, sentence in rows:
+        text = entries.pop(name, None)
+        if text is None:
+            problems.append(f"{name}: not in nonos-metrics(7)")
+            continue
+        expect(name, text, sentence)
+        expect(name, text, f"A {kind}" + (", by " + labels.replace(",", ", ") if labels else "") + ".\n")
+        if (kind == "counter") != name.endswith("_total"):
+            problems.append(f"{name}: a counter's name ends in _total, and no other's")
+    problems.extend(f"{name}: in nonos-metrics(7) but not a metric" for name in entries)
+
+
 check_options()
 check_commands()
+check_metrics()
 for problem in problems:
     print(problem)
 sys.exit(1 if problems else 0)

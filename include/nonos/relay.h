@@ -74,17 +74,36 @@ struct net_params {
 	uint32_t cc[26];			/* struct cc_params, in its order */
 };
 
+/* How many counters stand in a row of metrics.def that has a list of words. */
+enum {
+	COUNT_COMMANDS = 18,		/* of cells; the last for those that do not exist */
+	COUNT_HANDSHAKES = 4,
+	COUNT_DESTROYS = 14,
+	COUNT_ENDS = 16,
+	COUNT_REFUSALS = 8,
+	COUNT_STATES = 5,		/* of links that are not closed */
+	COUNT_VERSIONS = 2,
+	COUNT_WAITS = 16,
+};
+
+enum count_list {
+	LIST_COMMANDS, LIST_HANDSHAKES, LIST_DESTROYS, LIST_ENDS, LIST_REFUSALS, LIST_STATES, LIST_VERSIONS,
+	LIST_WAITS, COUNT_LISTS
+};
+
+/* The word for counter `i` of a list: a label's value, "relay_early" or "no_route". */
+const char *relay_count_name(enum count_list list, size_t i);
+
+/* All uint64_t, in the order of metrics.def. */
 struct relay_counters {
-	uint64_t read_bytes, written_bytes;	/* on links, TLS included */
-	uint64_t exit_read_bytes, exit_written_bytes;
-	uint64_t cells_in, cells_out, cells_relayed;
-	uint64_t handshakes_fast, handshakes_ntor, handshakes_ntor3, handshakes_failed, handshakes_dropped;
-	uint64_t links_opened, links_accepted, links_refused, links_failed;
-	uint64_t circuits_made, circuits_destroyed, circuits_killed_memory, circuits_killed_protocol;
-	uint64_t streams_opened, streams_failed, resolves, dir_requests, dir_bytes;
-	uint64_t links, circuits, streams;	/* now */
-	uint64_t queued_bytes;			/* now */
-	uint64_t memory_bytes;			/* process, now */
+#define TOTAL(field, labels) uint64_t field;
+#define TOTALS(field, list, labels, key) uint64_t field[COUNT_##list];
+#define GAUGE(field, labels) uint64_t field;
+#define GAUGES(field, list, labels, key) uint64_t field[COUNT_##list];
+#define HISTOGRAM(field, sum_ms) uint64_t field[COUNT_WAITS], sum_ms;
+#define TOTAL_SUM(field) uint64_t field;
+#define GAUGE_SUM(field) uint64_t field;
+#include <nonos/metrics.def>
 };
 
 /* What the relay tells its owner; all optional. */
@@ -118,6 +137,7 @@ int relay_listen(struct relay *r, int fd);
 /* Close the listeners and refuse new circuits; existing ones live on. */
 void relay_drain(struct relay *r);
 
+/* All but what only the process knows (open_files, cpu_us). */
 void relay_counters(const struct relay *r, struct relay_counters *ret);
 
 #endif

@@ -311,6 +311,28 @@ static void check_directory(struct parse *p)
 				  "network = test needs \"authority\" lines, or publish = no");
 }
 
+/* What is told there helps an observer, and there is no password. */
+static void check_metrics(struct parse *p)
+{
+	const struct config *c = p->c;
+	unsigned line = c->line[OPTION_metrics_listen];
+
+	for (size_t i = 0; i < c->metrics_listen.n; i++) {
+		char text[ADDR_TEXT_CAP];
+
+		if (!addr_is_loopback(&c->metrics_listen.v[i]))
+			config_report_add(p->rep, p->name, line,
+					  "\"metrics_listen\" %s is not a loopback address: metrics help an attacker and "
+					  "need no password, so they do not leave the machine; use 127.0.0.1",
+					  addr_format(text, &c->metrics_listen.v[i]));
+	}
+	if (!c->metrics && c->metrics_listen.n)
+		config_report_add(p->rep, p->name, line, "\"metrics_listen\" does nothing with metrics = no");
+	if (!c->metrics && c->metrics_socket)
+		config_report_add(p->rep, p->name, c->line[OPTION_metrics_socket],
+				  "\"metrics_socket\" does nothing with metrics = no");
+}
+
 static void check_limits(struct parse *p)
 {
 	const struct config *c = p->c;
@@ -338,6 +360,7 @@ int config_parse(struct config **ret, struct config_report *rep, const char *nam
 	set_defaults(&p);
 	check_addresses(&p);
 	check_directory(&p);
+	check_metrics(&p);
 	check_limits(&p);
 	if (rep->count != before) {
 		config_free(p.c);
@@ -523,4 +546,18 @@ uint64_t config_max_memory(const struct config *c)
 uint64_t config_burst(const struct config *c)
 {
 	return c->bandwidth_burst ? c->bandwidth_burst : 2 * c->bandwidth_rate;
+}
+
+char *config_metrics_socket(const struct config *c)
+{
+	const char *slash = strrchr(c->control_socket, '/');
+	int dir_len = slash ? (int)(slash - c->control_socket) + 1 : 0, len;
+	const char *name = c->control_socket + dir_len, *dot = strrchr(name, '.');
+
+	if (c->metrics_socket)
+		return mem_strdup(c->metrics_socket);
+	if (strcmp(name, "control.sock") == 0)
+		return mem_printf("%.*smetrics.sock", dir_len, c->control_socket);
+	len = dot && strcmp(dot, ".sock") == 0 ? (int)(dot - name) : (int)strlen(name);
+	return mem_printf("%.*s%.*s-metrics.sock", dir_len, c->control_socket, len, name);
 }

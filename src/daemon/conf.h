@@ -123,6 +123,12 @@ void config_adopt(struct config *fresh, struct config *old);
 /* The limits as numbers: "auto" resolved for this machine. */
 unsigned config_workers(const struct config *c);
 uint64_t config_max_memory(const struct config *c);
+
+/*
+ * Where metrics are read from, to be freed. When not configured it is beside the control
+ * socket, so that no two daemons share it: control.sock gives metrics.sock, a.sock a-metrics.sock.
+ */
+char *config_metrics_socket(const struct config *c);
 uint64_t config_burst(const struct config *c);
 
 #endif

@@ -19,6 +19,7 @@
 #include <nonos/log.h>
 #include <nonos/mem.h>
 
+#include "metrics_server.h"
 #include "process.h"
 
 enum {
@@ -359,6 +360,8 @@ static int open_ground(struct keeper *k)
 	    listeners_open(&k->listeners, c->or_listen.v, c->or_listen.n, n, err, sizeof(err)) < 0 ||
 	    process_make_parent(c->control_socket, uid, gid, err, sizeof(err)) < 0)
 		return fail(err);
+	if (c->metrics_socket && process_make_parent(c->metrics_socket, uid, gid, err, sizeof(err)) < 0)
+		return fail(err);
 	if (c->pid_file && process_write_pid(c->pid_file, uid, gid, err, sizeof(err)) < 0)
 		return fail(err);
 	if (c->user && geteuid() == 0 && process_become_user(c->user, err, sizeof(err)) < 0)
@@ -441,6 +444,8 @@ static int keeper_start(struct keeper *k)
 	/* Before the keys, so that a socket that cannot be had leaves no new identity behind. */
 	if (open_control(k) < 0)
 		return ERR_STATE;
+	if (keeper_metrics_start(k, err, sizeof(err)) < 0)
+		return fail(err);
 	open_bandwidth(k);
 	keeper_update_address(k);
 	if (open_keys(k) < 0)
@@ -455,6 +460,7 @@ static void keeper_end(struct keeper *k)
 {
 	struct event *const events[] = { k->second, k->hour, k->watchdog, k->stop_timer };
 
+	metrics_server_free(k->metrics);
 	ctl_server_free(k->control);
 	directory_free(k->directory);
 	team_free(k->team);

@@ -30,6 +30,7 @@
 
 struct event;
 struct event_base;
+struct metrics_server;
 
 enum keeper_state {
 	KEEPER_STARTING,	/* the workers do not all listen yet */
@@ -53,6 +54,7 @@ struct keeper {
 	struct listeners listeners;
 	struct team *team;
 	struct ctl_server *control;
+	struct metrics_server *metrics;	/* NULL: none */
 	struct ctl_commands commands;
 
 	struct relay_keys *keys;
@@ -135,6 +137,11 @@ bool keeper_knows_authority(const struct keeper *k, const uint8_t rsa_id[20]);
 
 /* Give up what the keeper does not need, as the configuration wants it; says in the log what it could not. */
 int keeper_confine(struct keeper *k, char *err, size_t err_cap);
+
+/* -- keeper_metrics.c -------------------------------------------------------- */
+
+/* Serve metrics, unless the configuration says not to. */
+int keeper_metrics_start(struct keeper *k, char *err, size_t err_cap);
 
 /* -- keeper_reload.c --------------------------------------------------------- */
 

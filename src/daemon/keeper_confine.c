@@ -14,6 +14,7 @@ int keeper_confine(struct keeper *k, char *err, size_t err_cap)
 	const struct sandbox_path paths[] = {
 		{ c->data_dir, SANDBOX_WRITE },
 		{ c->control_socket, SANDBOX_WRITE },
+		{ c->metrics_socket, SANDBOX_WRITE },	/* beside the other, when not set */
 		{ c->pid_file, SANDBOX_REMOVE },
 		{ k->config_path, SANDBOX_READ },
 		{ c->network_file, SANDBOX_READ },

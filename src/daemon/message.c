@@ -7,8 +7,6 @@
 #include <nonos/err.h>
 #include <nonos/log.h>
 
-#include "counters.h"
-
 static const struct message_row rows[] = {
 #define MESSAGE(label, number, dir, low, high, descriptors, flag) \
 	{ #label, number, MSG_##dir, low, high, descriptors, flag },
@@ -22,7 +20,7 @@ static const struct message_row rows[] = {
 #undef MESSAGE
 
 /* The sizes in the table that follow from other headers. */
-_Static_assert(sizeof(struct relay_counters) == 240, "COUNTERS in messages.def");
+_Static_assert(sizeof(struct relay_counters) == 1376, "COUNTERS in messages.def");
 _Static_assert(sizeof(((struct net_params *)0)->cc) + 9 == 113, "PARAMS in messages.def");
 
 const struct message_row *message_find(uint16_t type)
@@ -277,22 +275,34 @@ int message_params_read(struct net_params *ret, struct rd *r)
 	return 0;
 }
 
+static void numbers_write(struct wr *w, const void *from, size_t n)
+{
+	const uint64_t *v = from;
+
+	for (size_t i = 0; i < n; i++)
+		wr_u64(w, v[i]);
+}
+
+static void numbers_read(void *to, size_t n, struct rd *r)
+{
+	uint64_t *v = to;
+
+	for (size_t i = 0; i < n; i++)
+		v[i] = rd_u64(r);
+}
+
 void message_counters_write(struct wr *w, const struct relay_counters *c)
 {
-#define PUT(name) wr_u64(w, c->name);
-	COUNTER_TOTALS(PUT)
-	COUNTER_GAUGES(PUT)
-#undef PUT
+#define FIELD(field, n, is_total) numbers_write(w, &c->field, n);
+#include <nonos/metrics.def>
 }
 
 int message_counters_read(struct relay_counters *ret, struct rd *r)
 {
 	struct relay_counters c;
 
-#define GET(name) c.name = rd_u64(r);
-	COUNTER_TOTALS(GET)
-	COUNTER_GAUGES(GET)
-#undef GET
+#define FIELD(field, n, is_total) numbers_read(&c.field, n, r);
+#include <nonos/metrics.def>
 	if (rd_done(r) < 0)
 		return ERR_MALFORMED;
 	*ret = c;

@@ -15,6 +15,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <nonos/err.h>
@@ -229,4 +230,26 @@ unsigned long long process_memory(void)
 		resident = 0;
 	fclose(f);
 	return resident * (unsigned long long)sysconf(_SC_PAGESIZE);
+}
+
+uint64_t process_cpu_us(void)
+{
+	struct timespec ts;
+
+	if (clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts) < 0)
+		return 0;
+	return (uint64_t)ts.tv_sec * 1000000 + (uint64_t)ts.tv_nsec / 1000;
+}
+
+int process_files_open(void)
+{
+	return open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
+uint64_t process_open_files(int fd)
+{
+	struct stat st;
+
+	/* The size of that directory is the number of its files. */
+	return fd >= 0 && fstat(fd, &st) == 0 && st.st_size > 0 ? (uint64_t)st.st_size : 0;
 }

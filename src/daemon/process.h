@@ -7,6 +7,7 @@
 #define DAEMON_PROCESS_H
 
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 enum { PROCESS_ERR_CAP = 512 };
@@ -54,6 +55,16 @@ void process_remove_pid(const char *path);
 
 /* Resident memory of this process, bytes; 0 when /proc does not tell. */
 unsigned long long process_memory(void);
+
+/* Processor time of this process so far. */
+uint64_t process_cpu_us(void);
+
+/*
+ * The number of open files of this process, without opening one or reading a list of
+ * them: `fd` is from process_files_open(). 0 when the kernel does not tell (before 6.2).
+ */
+int process_files_open(void);
+uint64_t process_open_files(int fd);
 
 /* -- sd_notify(3), without the library ---------------------------------------- */
 

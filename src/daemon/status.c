@@ -192,16 +192,31 @@ static json_t *bandwidth_json(const struct keeper *k)
 	return o;
 }
 
+/* {"ntor": 5, "fast": 0, ...} */
+static void put_list(json_t *o, const char *name, const uint64_t *values, enum count_list list, size_t n)
+{
+	json_t *parts = json_object();
+
+	for (size_t i = 0; i < n; i++)
+		put_number(parts, relay_count_name(list, i), values[i]);
+	put(o, name, parts);
+}
+
 json_t *status_counters(struct keeper *k)
 {
 	struct relay_counters c;
 	json_t *o = json_object();
 
 	team_counters(k->team, &c);
-#define PUT(name) put_number(o, #name, c.name);
-	COUNTER_TOTALS(PUT)
-	COUNTER_GAUGES(PUT)
-#undef PUT
+#define TOTAL(field, labels) put_number(o, #field, c.field);
+#define TOTALS(field, list, labels, key) put_list(o, #field, c.field, LIST_##list, COUNT_##list);
+#define GAUGE(field, labels) put_number(o, #field, c.field);
+#define GAUGES(field, list, labels, key) put_list(o, #field, c.field, LIST_##list, COUNT_##list);
+#define HISTOGRAM(field, sum_ms) \
+	put_list(o, #field, c.field, LIST_WAITS, COUNT_WAITS); put_number(o, #sum_ms, c.sum_ms);
+#define TOTAL_SUM(field) put_number(o, #field, c.field);
+#define GAUGE_SUM(field) put_number(o, #field, c.field);
+#include <nonos/metrics.def>
 	return o;
 }
 
@@ -262,18 +277,21 @@ json_t *status_make(struct keeper *k)
 	return o;
 }
 
-/* Two lines, so that none is cut. */
+/* Two lines, so that none is cut. What stands in lists is in their sums, too. */
 void status_log_counters(struct keeper *k)
 {
 	struct relay_counters c;
-	char text[2048], *half;
+	char text[4096], *half;
 	size_t len = 0;
 
 	team_counters(k->team, &c);
 #define ADD(name) \
 	len += (size_t)snprintf(text + len, sizeof(text) - len, " " #name "=%llu", (unsigned long long)c.name);
-	COUNTER_TOTALS(ADD)
-	COUNTER_GAUGES(ADD)
+#define TOTAL(field, labels) ADD(field)
+#define GAUGE(field, labels) ADD(field)
+#define TOTAL_SUM(field) ADD(field)
+#define GAUGE_SUM(field) ADD(field)
+#include <nonos/metrics.def>
 #undef ADD
 	half = strchr(text + len / 2, ' ');
 	*half = '\0';

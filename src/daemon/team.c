@@ -38,6 +38,7 @@ struct member {
 	uint64_t started_ms, heard_ms;
 	struct relay_counters counters;
 	struct sandbox_state sandbox;
+	struct relay_counters gone;	/* what those before it had counted */
 };
 
 struct team {
@@ -47,7 +48,6 @@ struct team {
 	unsigned n;
 	struct member *members;
 	uint64_t ticked_ms;
-	struct relay_counters gone;	/* what the dead had counted */
 };
 
 const char *member_state_str(enum member_state state)
@@ -108,7 +108,7 @@ static void member_gone(struct member *m)
 
 	if (m->pid || m->pipe)
 		return;
-	counters_add_totals(&t->gone, &m->counters);
+	counters_add_totals(&m->gone, &m->counters);
 	memset(&m->counters, 0, sizeof(m->counters));
 	m->state = MEMBER_DOWN;
 	if (t->draining) {
@@ -426,12 +426,15 @@ void team_status(const struct team *t, unsigned index, struct member_status *ret
 	*ret = (struct member_status){
 		.index = index, .pid = m->inside ? getpid() : m->pid, .state = m->state,
 		.restarts = m->restarts, .counters = &m->counters, .sandbox = m->sandbox,
+		.cpu_us = m->gone.cpu_us + m->counters.cpu_us,
 	};
 }
 
 void team_counters(const struct team *t, struct relay_counters *ret)
 {
-	*ret = t->gone;
-	for (unsigned i = 0; i < t->n; i++)
+	memset(ret, 0, sizeof(*ret));
+	for (unsigned i = 0; i < t->n; i++) {
+		counters_add_totals(ret, &t->members[i].gone);
 		counters_add(ret, &t->members[i].counters);
+	}
 }

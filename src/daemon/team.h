@@ -49,7 +49,8 @@ struct member_status {
 	pid_t pid;		/* 0 while there is none */
 	enum member_state state;
 	unsigned restarts;
-	const struct relay_counters *counters;	/* borrowed */
+	const struct relay_counters *counters;	/* of the one that runs; borrowed */
+	uint64_t cpu_us;			/* of all that ran in its place */
 	struct sandbox_state sandbox;
 };
 

@@ -32,6 +32,7 @@ struct worker {
 	struct relay *relay;
 	struct event *tick;
 	struct worker_hooks hooks;
+	int files_fd;		/* open from the start: a confined worker opens no files */
 	bool own_log;
 	bool reached_told, drained_told;
 	uint64_t seen_next_ms, skew_next_ms;
@@ -92,6 +93,8 @@ static void send_counters(struct worker *w)
 	struct relay_counters c;
 
 	relay_counters(w->relay, &c);
+	c.cpu_us = process_cpu_us();
+	c.open_files = process_open_files(w->files_fd);
 	message_counters_write(&body, &c);
 	send_up(w, MSG_COUNTERS, &body);
 }
@@ -288,6 +291,7 @@ struct worker *worker_new(struct event_base *base, int fd, bool own_log, const s
 
 	w->hooks = *hooks;
 	w->own_log = own_log;
+	w->files_fd = process_files_open();
 	w->pipe = pipe_new(base, fd, MSG_DOWN, &pipe_hooks);
 	w->relay = relay_new(base, &relay_hooks);
 	w->tick = event_new(base, -1, EV_PERSIST, tick_cb, w);
@@ -304,6 +308,8 @@ void worker_free(struct worker *w)
 	event_free(w->tick);
 	relay_free(w->relay);
 	pipe_free(w->pipe);
+	if (w->files_fd >= 0)
+		close(w->files_fd);
 	free(w);
 }
 

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from conftest import FLAGS, SLOW
-from tornet import HOST, TornetError
+from tornet import HOST
 from tornet.util import proc_tree
 
 
@@ -41,16 +41,7 @@ def newcomer(lab, name):
     lab.add_ours(name, workers=1)
     lab.start([name])
     lab.wait_relay(name, FLAGS, timeout=int(90 * SLOW))
-    deadline = time.time() + 60 * SLOW
-    with lab.pollers() as get:
-        for node in lab.by_role("relay", "exit"):
-            while True:
-                try:
-                    get(node["name"]).getinfo("ns/id/" + lab.fingerprint(name))
-                    break
-                except TornetError:
-                    assert time.time() < deadline, "%s does not know %s" % (node["name"], name)
-                    time.sleep(0.5)
+    lab.wait_known(name, timeout=int(60 * SLOW))
     fresh = [n["name"] for n in lab.by_role("relay", "exit")
              if links_between(lab, name, n["name"]) == (0, 0)]
     assert fresh, "every relay has a link with the newcomer already"

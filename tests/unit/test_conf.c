@@ -71,6 +71,35 @@ static void test_defaults(void **state)
 	config_free(c);
 }
 
+/* Beside the control socket, under a name that no other daemon's has. */
+static void test_metrics_socket(void **state)
+{
+	static const struct {
+		const char *node, *path;
+	} rows[] = {
+		{ "", "/run/nonos/metrics.sock" },
+		{ "control_socket = /run/a/b.sock\n", "/run/a/b-metrics.sock" },
+		{ "control_socket = /b\n", "/b-metrics.sock" },
+		{ "control_socket = /run/x.d/b\n", "/run/x.d/b-metrics.sock" },
+		{ "control_socket = /run/control.sock\nmetrics_socket = /m\n", "/m" },
+	};
+	char text[512];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct config *c;
+		char *path;
+
+		snprintf(text, sizeof(text), RELAY TEST_NET "[node]\n%s", rows[i].node);
+		c = parse_good(text);
+		path = config_metrics_socket(c);
+		assert_true(c->metrics);
+		assert_string_equal(path, rows[i].path);
+		free(path);
+		config_free(c);
+	}
+}
+
 static void test_values(void **state)
 {
 	struct config *c = parse_good(
@@ -185,6 +214,9 @@ static void test_errors(void **state)
 		{ RELAY "address = 1.1.1.1\naddress = 1.0.0.1\n" TEST_NET, "file:5:", "one IPv4" },
 		{ RELAY "address = 10.0.0.1\n" TEST_NET, "file:4:", "private" },
 		{ RELAY "address = 2606:4700::1\n" TEST_NET, "file:4:", "or_listen" },
+		{ RELAY TEST_NET "[node]\nmetrics_listen = 0.0.0.0:9101\n", "file:8:", "loopback" },
+		{ RELAY TEST_NET "[node]\nmetrics = no\nmetrics_listen = 127.0.0.1:9101\n", "file:9:", "metrics = no" },
+		{ RELAY TEST_NET "[node]\nmetrics_socket = /m\nmetrics = no\n", "file:8:", "metrics = no" },
 		{ RELAY "exit_policy = accept everything\n" TEST_NET, "file:4:", "exit_policy" },
 		{ RELAY "family = no good\n" TEST_NET, "file:4:", "fingerprint" },
 		{ RELAY "resolv_conf = relative\n" TEST_NET, "file:4:", "absolute" },
@@ -354,7 +386,7 @@ int main(void)
 		cmocka_unit_test(test_defaults), cmocka_unit_test(test_values), cmocka_unit_test(test_units),
 		cmocka_unit_test(test_errors), cmocka_unit_test(test_sizes), cmocka_unit_test(test_many_errors),
 		cmocka_unit_test(test_network), cmocka_unit_test(test_shipped_files),
-		cmocka_unit_test(test_adopt),
+		cmocka_unit_test(test_adopt), cmocka_unit_test(test_metrics_socket),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -129,7 +129,7 @@ static void test_small_messages(void **state)
 	struct net_params p_in = { .circ_max_cell_queue_size = 9, .nf_ito_low = 1500, .nf_ito_high = 60000,
 				   .cc_enabled = true, .cc = { 1, 2, 3 } }, p_out;
 	struct message_skew s_in = { .skew_s = -4000, .peer_rsa_id = { 7 } }, s_out;
-	uint8_t buf[512];
+	uint8_t buf[2048];
 	struct wr w = wr_init(buf, sizeof(buf));
 	struct rd r;
 

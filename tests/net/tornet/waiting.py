@@ -47,6 +47,21 @@ class Waiting:
                 missing.append(fpr)
         return missing
 
+    def wait_known(self, relay, timeout=60):
+        """Wait until the consensus of every tor relay and exit lists `relay`: before, they take its
+        links for a client's, and exits refuse streams that come from it."""
+        deadline, fpr = time.time() + timeout, self.fingerprint(relay)
+        with self.pollers() as get:
+            for node in self.by_role("relay", "exit"):
+                while True:
+                    try:
+                        get(node["name"]).getinfo("ns/id/" + fpr)
+                        break
+                    except TornetError:
+                        if time.time() > deadline:
+                            raise
+                        time.sleep(0.25)
+
     def wait(self, timeout=120, begin=None):
         """Wait for all relays Running in a consensus, all clients at 100% and
         in possession of every relay's microdescriptor."""

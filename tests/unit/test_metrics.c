@@ -1,0 +1,292 @@
+/* Metrics as text, requests for them, and the counters behind them. */
+#include "config.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <event2/buffer.h>
+#include <event2/event.h>
+
+#include <nonos/clock.h>
+#include <nonos/err.h>
+#include <nonos/rand.h>
+
+#include "../../relay/counters.h"
+#include "../../src/daemon/metrics.h"
+#include "../../src/daemon/metrics_server.h"
+
+/* -- text --------------------------------------------------------------------- */
+
+static void test_label(void **state)
+{
+	char out[32], small[6];
+
+	(void)state;
+	assert_string_equal(metrics_label(out, sizeof(out), "moria1"), "moria1");
+	assert_string_equal(metrics_label(out, sizeof(out), "a\\b\"c\nd"), "a\\\\b\\\"c\\nd");
+	assert_string_equal(metrics_label(out, sizeof(out), "\x01\x7f\xc3\xa4\r"), "?????");
+	/* Cut, but never in the middle of an escape. */
+	assert_string_equal(metrics_label(small, sizeof(small), "abcdefgh"), "abcd");
+	assert_string_equal(metrics_label(small, sizeof(small), "abc\"\""), "abc\\\"");
+	assert_string_equal(metrics_label(small, sizeof(small), "abcd\""), "abcd");
+}
+
+static const char *const states[] = { "starting", "running", NULL };
+
+static char *format(const struct metrics_facts *f)
+{
+	struct evbuffer *out = evbuffer_new();
+	char *text;
+	size_t len;
+
+	metrics_format(out, f);
+	len = evbuffer_get_length(out);
+	text = malloc(len + 1);
+	assert_non_null(text);
+	evbuffer_remove(out, text, len);
+	text[len] = '\0';
+	evbuffer_free(out);
+	return text;
+}
+
+static void expect_line(const char *text, const char *line)
+{
+	char whole[256];
+
+	snprintf(whole, sizeof(whole), "\n%s\n", line);
+	if (!strstr(text, whole))
+		fail_msg("no line: %s", line);
+}
+
+static void test_format(void **state)
+{
+	struct authority authority = { .name = "a\"b" };
+	struct metrics_facts f = {
+		.version = "1\\2", .states = states, .state = "running", .now = 1000, .started = 400,
+		.keeper = { .resident_bytes = 5, .cpu_us = 1000001 },
+		.workers = { { .resident_bytes = 6, .restarts = 2, .ready = true } }, .n_workers = 1,
+		.consensus = { .valid_after = 900, .listed = true, .flags = FLAG_FAST | FLAG_VALID, .weight = 77 },
+		.authorities = { { .authority = &authority, .http_status = -3 } }, .n_authorities = 1,
+	};
+	char *text;
+
+	(void)state;
+	f.counters.handshakes_bad[2] = 9;
+	f.counters.cell_waits[0] = 10;
+	f.counters.cell_waits[3] = 4;
+	f.counters.cell_waits[COUNT_WAITS - 1] = 1;
+	f.counters.cell_wait_ms = 20020;
+	f.counters.exit_read_bytes = UINT64_MAX;
+	text = format(&f);
+	expect_line(text, "nonos_build_info{version=\"1\\\\2\"} 1");
+	expect_line(text, "# TYPE nonos_handshakes_total counter");
+	expect_line(text, "nonos_handshakes_total{outcome=\"failed\",type=\"ntor3\"} 9");
+	expect_line(text, "nonos_cell_queue_seconds_bucket{le=\"0.001\"} 10");
+	expect_line(text, "nonos_cell_queue_seconds_bucket{le=\"0.008\"} 14");
+	expect_line(text, "nonos_cell_queue_seconds_bucket{le=\"16.384\"} 14");
+	expect_line(text, "nonos_cell_queue_seconds_bucket{le=\"+Inf\"} 15");
+	expect_line(text, "nonos_cell_queue_seconds_count 15");
+	expect_line(text, "nonos_cell_queue_seconds_sum 20.020");
+	expect_line(text, "nonos_bytes_total{where=\"exits\",direction=\"read\"} 18446744073709551615");
+	expect_line(text, "nonos_state{state=\"starting\"} 0");
+	expect_line(text, "nonos_state{state=\"running\"} 1");
+	expect_line(text, "nonos_process_cpu_seconds_total{process=\"keeper\"} 1.000001");
+	expect_line(text, "nonos_worker_restarts_total{process=\"worker-0\"} 2");
+	expect_line(text, "nonos_consensus_age_seconds 100");
+	expect_line(text, "nonos_flag{flag=\"Fast\"} 1");
+	expect_line(text, "nonos_flag{flag=\"Exit\"} 0");
+	expect_line(text, "nonos_authority_upload_status{authority=\"a\\\"b\"} -3");
+	/* Nothing is known of what never was. */
+	assert_null(strstr(text, "nonos_authority_upload_timestamp_seconds{"));
+	assert_null(strstr(text, "nonos_process_open_files{"));
+	free(text);
+}
+
+/* -- places in rows -------------------------------------------------------------- */
+
+static void test_places(void **state)
+{
+	struct relay_counters c = { 0 };
+	struct pool_cell cell = { .queued_ms = UINT32_MAX - 4 };
+	uint8_t body[2] = { 0, HANDSHAKE_NTOR3 };
+
+	(void)state;
+	assert_string_equal(relay_count_name(LIST_COMMANDS, count_command(CELL_PADDING_NEGOTIATE)), "padding_negotiate");
+	assert_string_equal(relay_count_name(LIST_COMMANDS, count_command(CELL_VPADDING)), "vpadding");
+	assert_string_equal(relay_count_name(LIST_COMMANDS, count_command(CELL_AUTHENTICATE)), "authenticate");
+	assert_string_equal(relay_count_name(LIST_COMMANDS, count_command(13)), "other");
+	assert_string_equal(relay_count_name(LIST_COMMANDS, count_command(255)), "other");
+	assert_string_equal(relay_count_name(LIST_DESTROYS, count_destroy(12)), "no_such_service");
+	assert_string_equal(relay_count_name(LIST_DESTROYS, count_destroy(255)), "other");
+	assert_string_equal(relay_count_name(LIST_ENDS, count_end(14)), "not_directory");
+	assert_string_equal(relay_count_name(LIST_ENDS, count_end(15)), "other");
+	assert_string_equal(relay_count_name(LIST_HANDSHAKES, count_handshake(CELL_CREATE_FAST, body)), "fast");
+	assert_string_equal(relay_count_name(LIST_HANDSHAKES, count_handshake(CELL_CREATE2, body)), "ntor3");
+	body[0] = 1;
+	assert_string_equal(relay_count_name(LIST_HANDSHAKES, count_handshake(CELL_CREATE2, body)), "other");
+	for (uint32_t ms = 1; ms < 16384; ms++) {
+		/* Below its upper end, and not below that of the bucket before. */
+		double end = strtod(relay_count_name(LIST_WAITS, count_wait(ms)), NULL);
+
+		assert_true(ms / 1000.0 < end && ms / 1000.0 >= end / 2);
+	}
+	assert_int_equal(count_wait(0), 0);
+	assert_int_equal(count_wait(16384), COUNT_WAITS - 1);
+	assert_int_equal(count_wait(UINT32_MAX), COUNT_WAITS - 1);
+	/* The clock's 32 bits may run over in between. */
+	cell.bytes[CELL_HEAD_LEN - 1] = CELL_RELAY;
+	count_cell_out(&c, &cell, 3);
+	assert_int_equal(c.cell_wait_ms, 8);
+	assert_int_equal(c.cell_waits[4], 1);
+	assert_int_equal(c.commands_out[CELL_RELAY], 1);
+}
+
+/* -- requests ------------------------------------------------------------------- */
+
+static void expect_status(int status, const char *text)
+{
+	int got = metrics_request(text, strlen(text));
+
+	if (got != status)
+		fail_msg("%d, not %d: %s", got, status, text);
+}
+
+static void test_request(void **state)
+{
+	(void)state;
+	expect_status(200, "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n");
+	expect_status(200, "GET /metrics HTTP/1.0\r\n\r\n");
+	expect_status(200, "GET /metrics?collect=all HTTP/1.1\r\nContent-Length: 0\r\n\r\n");
+	expect_status(404, "GET / HTTP/1.1\r\n\r\n");
+	expect_status(404, "GET /metricsx HTTP/1.1\r\n\r\n");
+	expect_status(404, "GET /metrics/ HTTP/1.1\r\n\r\n");
+	expect_status(404, "GET http://x/metrics HTTP/1.1\r\n\r\n");
+	expect_status(405, "POST /metrics HTTP/1.1\r\n\r\n");
+	expect_status(405, "HEAD /metrics HTTP/1.1\r\n\r\n");
+	expect_status(405, "get /metrics HTTP/1.1\r\n\r\n");
+	expect_status(413, "GET /metrics HTTP/1.1\r\nContent-Length: 10\r\n\r\n");
+	expect_status(413, "GET /metrics HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n");
+	expect_status(400, "GET /metrics HTTP/2.0\r\n\r\n");
+	expect_status(400, "GET /metrics\r\n\r\n");
+	expect_status(400, "GET  /metrics HTTP/1.1\r\n\r\n");
+	expect_status(400, " /metrics HTTP/1.1\r\n\r\n");
+	expect_status(400, "GET /metrics HTTP/1.1\r\nno colon\r\n\r\n");
+	expect_status(400, "GET /metrics HTTP/1.1\r\n");
+	expect_status(400, "\r\n\r\n");
+	expect_status(400, "");
+}
+
+/* -- the server ------------------------------------------------------------------ */
+
+static void hello(void *arg, struct evbuffer *out)
+{
+	(void)arg;
+	evbuffer_add_printf(out, "hello 1\n");
+}
+
+static int dial(const struct sockaddr_un *sun)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	assert_true(fd >= 0);
+	assert_int_equal(connect(fd, (const struct sockaddr *)sun, sizeof(*sun)), 0);
+	return fd;
+}
+
+/* All that comes until the end of the connection, which must come. */
+static void read_all(struct event_base *base, int fd, char *out, size_t cap)
+{
+	size_t len = 0;
+	ssize_t n = -1;
+
+	for (int i = 0; i < 200 && n != 0 && len + 1 < cap; i++) {
+		event_base_loop(base, EVLOOP_NONBLOCK);
+		n = recv(fd, out + len, cap - 1 - len, 0);
+		len += n > 0 ? (size_t)n : 0;
+	}
+	assert_int_equal(n, 0);
+	out[len] = '\0';
+	close(fd);
+}
+
+static void test_server(void **state)
+{
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+	struct event_base *base = event_base_new();
+	struct metrics_place place = { .path = sun.sun_path, .mode = 0600 };
+	struct metrics_server *s, *other = NULL;
+	char err[256], reply[2048], flood[METRICS_REQUEST_MAX + 100];
+	int held[METRICS_CONNECTIONS_MAX], fd;
+
+	(void)state;
+	snprintf(sun.sun_path, sizeof(sun.sun_path), "/tmp/nonos-test-metrics-%ld.sock", (long)getpid());
+	assert_int_equal(metrics_server_new(&s, base, &place, hello, NULL, err, sizeof(err)), 0);
+	/* Another that lives is not pushed aside. */
+	assert_int_equal(metrics_server_new(&other, base, &place, hello, NULL, err, sizeof(err)), ERR_BUSY);
+	assert_null(other);
+
+	fd = dial(&sun);
+	assert_int_equal(send(fd, "GET /metrics HT", 15, 0), 15);
+	event_base_loop(base, EVLOOP_NONBLOCK);
+	assert_int_equal(send(fd, "TP/1.1\r\nHost: x\r\n\r\n", 19, 0), 19);
+	shutdown(fd, SHUT_WR);
+	read_all(base, fd, reply, sizeof(reply));
+	assert_non_null(strstr(reply, "HTTP/1.1 200 OK\r\n"));
+	assert_non_null(strstr(reply, "Content-Type: text/plain; version=0.0.4; charset=utf-8\r\n"));
+	assert_non_null(strstr(reply, "Content-Length: 8\r\n"));
+	assert_non_null(strstr(reply, "\r\n\r\nhello 1\n"));
+
+	fd = dial(&sun);
+	memset(flood, 'A', sizeof(flood));
+	assert_int_equal(send(fd, flood, sizeof(flood), 0), sizeof(flood));
+	event_base_loop(base, EVLOOP_NONBLOCK);
+	event_base_loop(base, EVLOOP_NONBLOCK);
+	shutdown(fd, SHUT_WR);
+	read_all(base, fd, reply, sizeof(reply));
+	assert_non_null(strstr(reply, "HTTP/1.1 431 "));
+
+	/* One more than may be open is closed at once; with one less there is room again. */
+	for (size_t i = 0; i < METRICS_CONNECTIONS_MAX; i++) {
+		held[i] = dial(&sun);
+		event_base_loop(base, EVLOOP_NONBLOCK);
+	}
+	read_all(base, dial(&sun), reply, sizeof(reply));
+	assert_string_equal(reply, "");
+	close(held[0]);
+	event_base_loop(base, EVLOOP_NONBLOCK);
+	event_base_loop(base, EVLOOP_NONBLOCK);
+	fd = dial(&sun);
+	assert_int_equal(send(fd, "GET / HTTP/1.1\r\n\r\n", 18, 0), 18);
+	event_base_loop(base, EVLOOP_NONBLOCK);
+	event_base_loop(base, EVLOOP_NONBLOCK);
+	shutdown(fd, SHUT_WR);
+	read_all(base, fd, reply, sizeof(reply));
+	assert_non_null(strstr(reply, "HTTP/1.1 404 "));
+	for (size_t i = 1; i < METRICS_CONNECTIONS_MAX; i++)
+		close(held[i]);
+	metrics_server_free(s);
+	assert_int_not_equal(access(sun.sun_path, F_OK), 0);
+	event_base_free(base);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_label),
+		cmocka_unit_test(test_format),
+		cmocka_unit_test(test_places),
+		cmocka_unit_test(test_request),
+		cmocka_unit_test(test_server),
+	};
+
+	clock_update();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
