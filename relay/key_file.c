@@ -2,17 +2,14 @@
 
 #include "key_file.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <nonos/bytes.h>
 #include <nonos/crypto.h>
 #include <nonos/encode.h>
 #include <nonos/err.h>
+#include <nonos/file.h>
 #include <nonos/secret.h>
 
 static const char pem_label[] = "RSA PRIVATE KEY";
@@ -72,97 +69,6 @@ out:
 	return r;
 }
 
-static int read_all(int fd, uint8_t *out, size_t cap, size_t *ret_len)
-{
-	size_t len = 0;
-
-	for (;;) {
-		uint8_t spare;
-		ssize_t n = len < cap ? read(fd, out + len, cap - len) : read(fd, &spare, 1);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return ERR_SYSTEM;
-		if (n == 0)
-			break;
-		if (len == cap)
-			return ERR_TOO_LONG;
-		len += (size_t)n;
-	}
-	*ret_len = len;
-	return 0;
-}
-
-int key_file_read(uint8_t *out, size_t cap, size_t *ret_len, int dir, const char *name, bool is_private)
-{
-	/* Not to be held up by a FIFO of that name. */
-	int fd = openat(dir, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	struct stat st;
-	int r = ERR_SYSTEM;
-
-	if (fd < 0)
-		return errno == ENOENT ? ERR_NOT_FOUND : errno == EACCES ? ERR_PERMISSION : ERR_SYSTEM;
-	if (fstat(fd, &st) < 0)
-		goto out;
-	r = ERR_PERMISSION;
-	if (!S_ISREG(st.st_mode) || (is_private && st.st_mode & (S_IRWXG | S_IRWXO)))
-		goto out;
-	r = read_all(fd, out, cap, ret_len);
-out:
-	close(fd);
-	return r;
-}
-
-static int write_all(int fd, const uint8_t *data, size_t len)
-{
-	while (len) {
-		ssize_t n = write(fd, data, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return ERR_SYSTEM;
-		data += n;
-		len -= (size_t)n;
-	}
-	return fsync(fd) < 0 ? ERR_SYSTEM : 0;
-}
-
-int key_file_write(int dir, const char *name, const void *data, size_t len)
-{
-	char temp[128];
-	int fd, r;
-
-	if (snprintf(temp, sizeof(temp), "%s.tmp", name) >= (int)sizeof(temp))
-		return ERR_TOO_LONG;
-	/* One that an earlier death left behind. */
-	if (unlinkat(dir, temp, 0) < 0 && errno != ENOENT)
-		return ERR_SYSTEM;
-	fd = openat(dir, temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd < 0)
-		return ERR_SYSTEM;
-	r = write_all(fd, data, len);
-	if (close(fd) < 0)
-		r = ERR_SYSTEM;
-	if (r == 0 && (renameat(dir, temp, dir, name) < 0 || fsync(dir) < 0))
-		r = ERR_SYSTEM;
-	if (r < 0) {
-		int saved = errno;
-
-		unlinkat(dir, temp, 0);
-		errno = saved;
-	}
-	return r;
-}
-
-int key_file_remove(int dir, const char *name)
-{
-	if (unlinkat(dir, name, 0) < 0)
-		return errno == ENOENT ? 0 : ERR_SYSTEM;
-	return fsync(dir) < 0 ? ERR_SYSTEM : 0;
-}
-
 int key_load_secret(struct secret **ret, size_t len, int dir, const char *name, const char *tag,
 		    bool is_private)
 {
@@ -171,7 +77,7 @@ int key_load_secret(struct secret **ret, size_t len, int dir, const char *name, 
 	size_t file_len, body_len;
 	int r;
 
-	r = key_file_read(file, sizeof(file), &file_len, dir, name, is_private);
+	r = file_read_at(file, sizeof(file), &file_len, dir, name, is_private);
 	if (r < 0)
 		goto out;
 	r = key_tagged_parse(&body, &body_len, tag, file, file_len);
@@ -195,7 +101,7 @@ int key_load_tagged(uint8_t *out, size_t cap, size_t *ret_len, int dir, const ch
 	size_t file_len, body_len;
 	int r;
 
-	r = key_file_read(file, sizeof(file), &file_len, dir, name, false);
+	r = file_read_at(file, sizeof(file), &file_len, dir, name, false);
 	if (r < 0)
 		return r;
 	r = key_tagged_parse(&body, &body_len, tag, file, file_len);
@@ -217,7 +123,7 @@ int key_save_tagged(int dir, const char *name, const char *tag, const void *body
 		return r;
 	tag_fill(file, tag);
 	memcpy(file + KEY_TAG_LEN, body, len);
-	r = key_file_write(dir, name, file, KEY_TAG_LEN + len);
+	r = file_replace_at(dir, name, file, KEY_TAG_LEN + len);
 	secret_wipe(file, sizeof(file));
 	return r;
 }
@@ -228,7 +134,7 @@ int key_load_rsa(struct rsa_key **ret, int dir, const char *name, bool is_privat
 	size_t len;
 	int r;
 
-	r = key_file_read(file, sizeof(file), &len, dir, name, is_private);
+	r = file_read_at(file, sizeof(file), &len, dir, name, is_private);
 	if (r == 0)
 		r = key_rsa_parse(ret, file, len);
 	secret_wipe(file, sizeof(file));
@@ -245,7 +151,7 @@ int key_save_rsa(int dir, const char *name, const struct rsa_key *k)
 	r = rsa_private_der(der, sizeof(der), &len, k);
 	if (r == 0) {
 		len = pem_encode(text, sizeof(text), pem_label, der, len);
-		r = key_file_write(dir, name, text, len);
+		r = file_replace_at(dir, name, text, len);
 	}
 	secret_wipe(der, sizeof(der));
 	secret_wipe(text, sizeof(text));

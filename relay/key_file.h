@@ -1,7 +1,7 @@
 /*
  * Key files in Tor's formats. A tagged file is "== TYPE: NAME ==" padded with
- * zeros to 32 bytes, then the key; RSA keys are PEM. Files are written so
- * that whoever dies at any instant leaves the old or the new one whole.
+ * zeros to 32 bytes, then the key; RSA keys are PEM. Files are read and written
+ * as <nonos/file.h> says, which explains the errors.
  */
 #ifndef RELAY_KEY_FILE_H
 #define RELAY_KEY_FILE_H
@@ -27,22 +27,6 @@ int key_tagged_parse(const uint8_t **ret_body, size_t *ret_len, const char *tag,
 
 /* One PEM object "RSA PRIVATE KEY", 1024 bits, and nothing but white space and zeros after it. */
 int key_rsa_parse(struct rsa_key **ret, const uint8_t *file, size_t len);
-
-/*
- * Read a whole file below the directory `dir`. ERR_NOT_FOUND; ERR_PERMISSION
- * when it is not a regular file or (if `is_private`) others may read or write
- * it; ERR_TOO_LONG beyond `cap`; ERR_SYSTEM with errno.
- */
-int key_file_read(uint8_t *out, size_t cap, size_t *ret_len, int dir, const char *name, bool is_private);
-
-/*
- * Replace a file: temporary file, fsync, rename, fsync of the directory. Mode
- * 0600. ERR_SYSTEM with errno.
- */
-int key_file_write(int dir, const char *name, const void *data, size_t len);
-
-/* Remove a file and make that last. A missing one is fine. */
-int key_file_remove(int dir, const char *name);
 
 /* Tagged files whose body has exactly `len` bytes, as a secret. */
 int key_load_secret(struct secret **ret, size_t len, int dir, const char *name, const char *tag,

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <nonos/err.h>
+#include <nonos/file.h>
 #include <nonos/link_auth.h>
 #include <nonos/mem.h>
 #include <nonos/rand.h>
@@ -152,8 +153,8 @@ static int forget_old_onion(struct relay_keys *k)
 
 	secret_free(k->ntor_old);
 	k->ntor_old = NULL;
-	r = key_file_remove(k->dir, "secret_onion_key_ntor.old");
-	return r < 0 ? r : key_file_remove(k->dir, "secret_onion_key.old");
+	r = file_remove_at(k->dir, "secret_onion_key_ntor.old");
+	return r < 0 ? r : file_remove_at(k->dir, "secret_onion_key.old");
 }
 
 static int renew_signing(struct relay_keys *k, int64_t now)

@@ -14,6 +14,7 @@
 
 #include <nonos/encode.h>
 #include <nonos/err.h>
+#include <nonos/file.h>
 #include <nonos/secret.h>
 
 #include "dir/dirtext.h"
@@ -202,7 +203,7 @@ static int64_t load_onion_since(const struct opening *o)
 	if (fstatat(o->dir, "secret_onion_key_ntor", &st, 0) == 0)
 		since = st.st_mtim.tv_sec;
 	base64_encode(key, o->k->ntor_public, X25519_LEN, false);
-	if (key_file_read((uint8_t *)file, sizeof(file), &len, o->dir, "onion_rotated", false) == 0 &&
+	if (file_read_at((uint8_t *)file, sizeof(file), &len, o->dir, "onion_rotated", false) == 0 &&
 	    len == DIR_TIME_LEN + 1 + strlen(key) + 1 &&
 	    memcmp(file + DIR_TIME_LEN + 1, key, strlen(key)) == 0)
 		(void)dir_time_parse(&since, file, DIR_TIME_LEN);

@@ -19,6 +19,7 @@
 
 #include <nonos/encode.h>
 #include <nonos/err.h>
+#include <nonos/file.h>
 #include <nonos/mem.h>
 #include <nonos/secret.h>
 
@@ -81,7 +82,7 @@ static int save_onion_since(int dir, const struct relay_keys *k)
 	dir_time_format(when, k->onion_since);
 	base64_encode(key, k->ntor_public, X25519_LEN, false);
 	n = snprintf(line, sizeof(line), "%s %s\n", when, key);
-	return key_file_write(dir, "onion_rotated", line, (size_t)n);
+	return file_replace_at(dir, "onion_rotated", line, (size_t)n);
 }
 
 static int save_master(int dir, const struct relay_keys *k, unsigned parts)
@@ -187,9 +188,9 @@ static int copy_encrypted_master(int to, int from)
 	size_t len;
 	int r;
 
-	r = key_file_read(file, sizeof(file), &len, from, encrypted_master, false);
+	r = file_read_at(file, sizeof(file), &len, from, encrypted_master, false);
 	if (r == 0)
-		r = key_file_write(to, encrypted_master, file, len);
+		r = file_replace_at(to, encrypted_master, file, len);
 	return r == ERR_NOT_FOUND ? 0 : r;
 }
 
@@ -422,11 +423,11 @@ int keys_write_fingerprints(const struct relay_keys *k, const char *nickname)
 		return ERR_SYSTEM;
 	hex_encode_upper(rsa, k->rsa_id, sizeof(k->rsa_id));
 	n = snprintf(line, sizeof(line), "%s %s\n", nickname, rsa);
-	r = n < (int)sizeof(line) ? key_file_write(dir, "fingerprint", line, (size_t)n) : ERR_TOO_LONG;
+	r = n < (int)sizeof(line) ? file_replace_at(dir, "fingerprint", line, (size_t)n) : ERR_TOO_LONG;
 	base64_encode(ed, k->ed_id, sizeof(k->ed_id), false);
 	n = snprintf(line, sizeof(line), "%s %s\n", nickname, ed);
 	if (r == 0)
-		r = key_file_write(dir, "fingerprint-ed25519", line, (size_t)n);
+		r = file_replace_at(dir, "fingerprint-ed25519", line, (size_t)n);
 	close(dir);
 	return r;
 }

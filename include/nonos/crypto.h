@@ -77,6 +77,9 @@ struct aes_ctr;
 
 /* `key_len` is 16 or 32; the counter block starts at zero. */
 struct aes_ctr *aes_ctr_new(const uint8_t *key, size_t key_len);
+
+/* The same with another first counter block. */
+struct aes_ctr *aes_ctr_new_at(const uint8_t *key, size_t key_len, const uint8_t counter[16]);
 void aes_ctr_free(struct aes_ctr *c);
 
 /* XOR the next `len` bytes of keystream into `in`, giving `out` (may be `in`). */

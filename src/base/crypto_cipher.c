@@ -32,15 +32,21 @@ static EVP_CIPHER_CTX *ctx_of(struct aes_ctr *c)
 	return (EVP_CIPHER_CTX *)(void *)c;
 }
 
-struct aes_ctr *aes_ctr_new(const uint8_t *key, size_t key_len)
+struct aes_ctr *aes_ctr_new_at(const uint8_t *key, size_t key_len, const uint8_t counter[16])
 {
-	static const uint8_t zero_iv[16];
 	const EVP_CIPHER *cipher = key_len == 16 ? aes128_ctr : key_len == 32 ? aes256_ctr : NULL;
 	EVP_CIPHER_CTX *ctx = EVP_CIPHER_CTX_new();
 
-	if (!ctx || !cipher || !EVP_EncryptInit_ex2(ctx, cipher, key, zero_iv, NULL))
+	if (!ctx || !cipher || !EVP_EncryptInit_ex2(ctx, cipher, key, counter, NULL))
 		crypto_die("AES-CTR key");
 	return (struct aes_ctr *)(void *)ctx;
+}
+
+struct aes_ctr *aes_ctr_new(const uint8_t *key, size_t key_len)
+{
+	static const uint8_t zero[16];
+
+	return aes_ctr_new_at(key, key_len, zero);
 }
 
 void aes_ctr_free(struct aes_ctr *c)
