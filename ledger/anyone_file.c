@@ -7,7 +7,6 @@
 #include <nonos/anyone_rewards.h>
 
 #include <math.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,36 +14,7 @@
 #include <nonos/err.h>
 #include <nonos/mem.h>
 
-static int __attribute__((format(printf, 2, 3))) fail(char why[ANYONE_WHY_CAP], const char *fmt, ...)
-{
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(why, ANYONE_WHY_CAP, fmt, ap);
-	va_end(ap);
-	return ERR_MALFORMED;
-}
-
-/* Refuse members outside `known`, which ends with NULL: they would change nothing, unseen. */
-static int only_members(char *why, const char *where, const json_t *object, const char *const *known)
-{
-	const char *name;
-	json_t *value;
-
-	if (!json_is_object(object))
-		return fail(why, "%s is missing, or not an object", where);
-	json_object_foreach((json_t *)object, name, value) {
-		const char *const *k = known;
-
-		while (*k && strcmp(*k, name) != 0)
-			k++;
-		if (!*k)
-			return fail(why, "%s has an unknown member \"%.40s\"", where, name);
-	}
-	return 0;
-}
-
-#define MEMBERS(...) (const char *const[]){ __VA_ARGS__, NULL }
+#include "doc_read.h"
 
 static int read_double(double *ret, char *why, const char *where, const json_t *object, const char *name, double low,
 		       double high)
@@ -53,7 +23,7 @@ static int read_double(double *ret, char *why, const char *where, const json_t *
 	double d = json_number_value(v);
 
 	if (!json_is_number(v) || !isfinite(d) || d < low || d > high)
-		return fail(why, "%s.%s is missing, or not a number from %g to %g", where, name, low, high);
+		return doc_fail(why, "%s.%s is missing, or not a number from %g to %g", where, name, low, high);
 	*ret = d;
 	return 0;
 }
@@ -73,41 +43,15 @@ static int read_bool(bool *ret, char *why, const char *where, const json_t *obje
 	const json_t *v = json_object_get(object, name);
 
 	if (!json_is_boolean(v))
-		return fail(why, "%s.%s is missing, or not true or false", where, name);
+		return doc_fail(why, "%s.%s is missing, or not true or false", where, name);
 	*ret = json_is_true(v);
-	return 0;
-}
-
-/* Whole numbers that a double holds too. */
-static int read_u53(uint64_t *ret, char *why, const char *where, const json_t *object, const char *name)
-{
-	const json_t *v = json_object_get(object, name);
-	json_int_t n = json_integer_value(v);
-
-	if (!json_is_integer(v) || n < 0 || n > 9007199254740991)
-		return fail(why, "%s.%s is missing, or not a whole number up to 2^53 - 1", where, name);
-	*ret = (uint64_t)n;
-	return 0;
-}
-
-/* An amount in decimal text, or a number. */
-static int read_amount(struct amount *ret, char *why, const char *where, const json_t *object, const char *name)
-{
-	const json_t *v = json_object_get(object, name);
-
-	if (json_is_integer(v) && json_integer_value(v) >= 0) {
-		*ret = amount_u64((uint64_t)json_integer_value(v));
-		return 0;
-	}
-	if (!json_is_string(v) || amount_parse(ret, json_string_value(v), json_string_length(v)) < 0)
-		return fail(why, "%s.%s is missing, or not an amount in whole units", where, name);
 	return 0;
 }
 
 static int read_address(struct eth_addr *ret, char *why, const char *where, const char *text, size_t len)
 {
 	if (!text || eth_addr_parse(ret, text, len) < 0)
-		return fail(why, "%s: not an address, or one with a wrong checksum", where);
+		return doc_fail(why, "%s: not an address, or one with a wrong checksum", where);
 	return 0;
 }
 
@@ -119,7 +63,7 @@ static int is_enabled(bool *ret, char *why, const char *where, const json_t *obj
 	*ret = false;
 	if (!object)
 		return 0;
-	if (only_members(why, where, object, known) < 0)
+	if (doc_only(why, where, object, known) < 0)
 		return ERR_MALFORMED;
 	return read_bool(ret, why, where, object, "Enabled");
 }
@@ -130,14 +74,14 @@ static int read_tiers(struct anyone_config *c, char *why, const json_t *tiers)
 	json_t *weight;
 
 	if (!json_is_object(tiers) || json_object_size(tiers) > ANYONE_TIERS_MAX)
-		return fail(why, "config.Modifiers.Uptime.Tiers is missing, or has more than %d tiers", ANYONE_TIERS_MAX);
+		return doc_fail(why, "config.Modifiers.Uptime.Tiers is missing, or has more than %d tiers", ANYONE_TIERS_MAX);
 	json_object_foreach((json_t *)tiers, days, weight) {
 		struct anyone_tier *t = &c->tiers[c->n_tiers++];
 		struct amount n;
 
 		t->weight = json_number_value(weight);
 		if (amount_parse(&n, days, strlen(days)) < 0 || n.hi || !json_is_number(weight) || t->weight < 0)
-			return fail(why, "config.Modifiers.Uptime.Tiers: days and their weight are numbers not below 0");
+			return doc_fail(why, "config.Modifiers.Uptime.Tiers: days and their weight are numbers not below 0");
 		t->days = n.lo;
 	}
 	return 0;
@@ -150,12 +94,12 @@ static int read_modifiers(struct anyone_config *c, char *why, const json_t *m)
 	const json_t *n = json_object_get(m, "Network"), *h = json_object_get(m, "Hardware"),
 		     *u = json_object_get(m, "Uptime"), *e = json_object_get(m, "ExitBonus");
 
-	if (only_members(why, "config.Modifiers", m, MEMBERS("Network", "Hardware", "Uptime", "ExitBonus")) < 0 ||
-	    only_members(why, network, n, MEMBERS("Share")) < 0 ||
+	if (doc_only(why, "config.Modifiers", m, DOC_MEMBERS("Network", "Hardware", "Uptime", "ExitBonus")) < 0 ||
+	    doc_only(why, network, n, DOC_MEMBERS("Share")) < 0 ||
 	    read_share(&c->network_share, why, network, n, "Share") < 0 ||
-	    is_enabled(&c->hardware, why, hardware, h, MEMBERS("Enabled", "Share", "UptimeInfluence")) < 0 ||
-	    is_enabled(&c->uptime, why, uptime, u, MEMBERS("Enabled", "Share", "Tiers")) < 0 ||
-	    is_enabled(&c->exit, why, exit_bonus, e, MEMBERS("Enabled", "Share")) < 0)
+	    is_enabled(&c->hardware, why, hardware, h, DOC_MEMBERS("Enabled", "Share", "UptimeInfluence")) < 0 ||
+	    is_enabled(&c->uptime, why, uptime, u, DOC_MEMBERS("Enabled", "Share", "Tiers")) < 0 ||
+	    is_enabled(&c->exit, why, exit_bonus, e, DOC_MEMBERS("Enabled", "Share")) < 0)
 		return ERR_MALFORMED;
 	if (c->hardware && (read_share(&c->hardware_share, why, hardware, h, "Share") < 0 ||
 			    read_share(&c->uptime_influence, why, hardware, h, "UptimeInfluence") < 0))
@@ -166,7 +110,7 @@ static int read_modifiers(struct anyone_config *c, char *why, const json_t *m)
 	if (c->exit && read_share(&c->exit_share, why, exit_bonus, e, "Share") < 0)
 		return ERR_MALFORMED;
 	if (c->network_share + c->hardware_share + c->uptime_share + c->exit_share > 1000)
-		return fail(why, "config.Modifiers: the shares are more than 1 together");
+		return doc_fail(why, "config.Modifiers: the shares are more than 1 together");
 	return 0;
 }
 
@@ -175,9 +119,9 @@ static int read_multipliers(struct anyone_config *c, char *why, const json_t *m)
 	static const char family[] = "config.Multipliers.Family", location[] = "config.Multipliers.Location";
 	const json_t *f = json_object_get(m, "Family"), *l = json_object_get(m, "Location");
 
-	if (only_members(why, "config.Multipliers", m, MEMBERS("Family", "Location")) < 0 ||
-	    is_enabled(&c->family, why, family, f, MEMBERS("Enabled", "Offset", "Power")) < 0 ||
-	    is_enabled(&c->location, why, location, l, MEMBERS("Enabled", "Offset", "Power", "Divider")) < 0)
+	if (doc_only(why, "config.Multipliers", m, DOC_MEMBERS("Family", "Location")) < 0 ||
+	    is_enabled(&c->family, why, family, f, DOC_MEMBERS("Enabled", "Offset", "Power")) < 0 ||
+	    is_enabled(&c->location, why, location, l, DOC_MEMBERS("Enabled", "Offset", "Power", "Divider")) < 0)
 		return ERR_MALFORMED;
 	if (c->family && (read_double(&c->family_offset, why, family, f, "Offset", -1, 1) < 0 ||
 			  read_double(&c->family_power, why, family, f, "Power", 0, 100) < 0))
@@ -199,7 +143,7 @@ static int read_delegate(struct anyone_delegate *d, char *why, const char *opera
 {
 	const json_t *address = json_object_get(row, "Address");
 
-	if (only_members(why, "a row of config.Delegates", row, MEMBERS("Address", "Share")) < 0 ||
+	if (doc_only(why, "a row of config.Delegates", row, DOC_MEMBERS("Address", "Share")) < 0 ||
 	    read_address(&d->operator, why, "config.Delegates", operator, strlen(operator)) < 0 ||
 	    read_address(&d->delegate, why, "config.Delegates", json_string_value(address), json_string_length(address)) < 0)
 		return ERR_MALFORMED;
@@ -214,7 +158,7 @@ static int read_delegates(struct anyone_config *c, char *why, const json_t *dele
 	if (!delegates || (json_is_array(delegates) && json_array_size(delegates) == 0))
 		return 0;	/* an empty table is also written as an empty array */
 	if (!json_is_object(delegates))
-		return fail(why, "config.Delegates is not an object");
+		return doc_fail(why, "config.Delegates is not an object");
 	c->delegates = mem_new_array(json_object_size(delegates) + 1, sizeof(*c->delegates));
 	json_object_foreach((json_t *)delegates, operator, row)
 		if (read_delegate(&c->delegates[c->n_delegates++], why, operator, row) < 0)
@@ -222,14 +166,14 @@ static int read_delegates(struct anyone_config *c, char *why, const json_t *dele
 	qsort(c->delegates, c->n_delegates, sizeof(*c->delegates), operator_cmp);
 	for (size_t i = 1; i < c->n_delegates; i++)
 		if (operator_cmp(&c->delegates[i - 1], &c->delegates[i]) == 0)
-			return fail(why, "config.Delegates names an operator twice");
+			return doc_fail(why, "config.Delegates names an operator twice");
 	return 0;
 }
 
 static int read_config(struct anyone_config *c, char *why, const json_t *config)
 {
-	if (only_members(why, "config", config, MEMBERS("TokensPerSecond", "Modifiers", "Multipliers", "Delegates")) < 0 ||
-	    read_amount(&c->tokens_per_second, why, "config", config, "TokensPerSecond") < 0 ||
+	if (doc_only(why, "config", config, DOC_MEMBERS("TokensPerSecond", "Modifiers", "Multipliers", "Delegates")) < 0 ||
+	    doc_amount(&c->tokens_per_second, why, "config", config, "TokensPerSecond") < 0 ||
 	    read_modifiers(c, why, json_object_get(config, "Modifiers")) < 0 ||
 	    read_multipliers(c, why, json_object_get(config, "Multipliers")) < 0)
 		return ERR_MALFORMED;
@@ -243,15 +187,15 @@ static int read_relay(struct anyone_relay *relay, char *why, const char *id, con
 	const json_t *address = json_object_get(score, "Address");
 
 	if (strlen(id) != ANYONE_ID_LEN || strspn(id, "0123456789ABCDEF") != ANYONE_ID_LEN)
-		return fail(why, "scores: \"%.50s\" is not a fingerprint, 40 digits 0-9 and A-F", id);
+		return doc_fail(why, "scores: \"%.50s\" is not a fingerprint, 40 digits 0-9 and A-F", id);
 	memcpy(relay->id, id, sizeof(relay->id));
-	if (only_members(why, id, score, MEMBERS("Address", "Network", "IsHardware", "UptimeStreak", "ExitBonus", "FamilySize",
+	if (doc_only(why, id, score, DOC_MEMBERS("Address", "Network", "IsHardware", "UptimeStreak", "ExitBonus", "FamilySize",
 						 "LocationSize")) < 0 ||
 	    read_address(&relay->address, why, id, json_string_value(address), json_string_length(address)) < 0 ||
-	    read_u53(&relay->network, why, id, score, "Network") < 0 ||
-	    read_u53(&relay->uptime_streak, why, id, score, "UptimeStreak") < 0 ||
-	    read_u53(&relay->family_size, why, id, score, "FamilySize") < 0 ||
-	    read_u53(&relay->location_size, why, id, score, "LocationSize") < 0 ||
+	    doc_u53(&relay->network, why, id, score, "Network", DOC_U53_MAX) < 0 ||
+	    doc_u53(&relay->uptime_streak, why, id, score, "UptimeStreak", DOC_U53_MAX) < 0 ||
+	    doc_u53(&relay->family_size, why, id, score, "FamilySize", DOC_U53_MAX) < 0 ||
+	    doc_u53(&relay->location_size, why, id, score, "LocationSize", DOC_U53_MAX) < 0 ||
 	    read_bool(&relay->hardware, why, id, score, "IsHardware") < 0)
 		return ERR_MALFORMED;
 	return read_bool(&relay->exit, why, id, score, "ExitBonus");
@@ -268,7 +212,7 @@ static int read_scores(struct anyone_round *r, char *why, const json_t *scores)
 	json_t *score;
 
 	if (!json_is_object(scores) || json_object_size(scores) > ANYONE_RELAYS_MAX)
-		return fail(why, "scores is missing, or has more than %d relays", ANYONE_RELAYS_MAX);
+		return doc_fail(why, "scores is missing, or has more than %d relays", ANYONE_RELAYS_MAX);
 	r->relays = mem_new_array(json_object_size(scores) + 1, sizeof(*r->relays));
 	json_object_foreach((json_t *)scores, id, score)
 		if (read_relay(&r->relays[r->n_relays++], why, id, score) < 0)
@@ -282,13 +226,13 @@ int anyone_round_read(struct anyone_round **ret, char why[ANYONE_WHY_CAP], const
 	const char *policy = json_string_value(json_object_get(doc, "policy"));
 	struct anyone_round *r = mem_new(sizeof(*r));
 
-	if (only_members(why, "the file", doc, MEMBERS("about", "policy", "config", "elapsedMs", "scores", "expect")) < 0)
+	if (doc_only(why, "the file", doc, DOC_MEMBERS("about", "policy", "config", "elapsedMs", "scores", "expect")) < 0)
 		goto fail;
 	if (json_object_get(doc, "policy") && (!policy || strcmp(policy, "anyone-1") != 0)) {
-		fail(why, "policy is not \"anyone-1\"");
+		doc_fail(why, "policy is not \"anyone-1\"");
 		goto fail;
 	}
-	if (read_u53(&r->elapsed_ms, why, "the file", doc, "elapsedMs") < 0 ||
+	if (doc_u53(&r->elapsed_ms, why, "the file", doc, "elapsedMs", DOC_U53_MAX) < 0 ||
 	    read_config(&r->config, why, json_object_get(doc, "config")) < 0 ||
 	    read_scores(r, why, json_object_get(doc, "scores")) < 0)
 		goto fail;
@@ -310,25 +254,17 @@ void anyone_round_free(struct anyone_round *r)
 
 /* -- the result ---------------------------------------------------------------- */
 
-static void set_amount(json_t *object, const char *name, struct amount a)
-{
-	char text[AMOUNT_TEXT_CAP];
-
-	amount_text(text, a);
-	json_object_set_new(object, name, json_string(text));
-}
-
 static json_t *relay_json(const struct anyone_relay *relay)
 {
 	json_t *o = json_object();
 
-	set_amount(o, "Network", relay->network_due);
-	set_amount(o, "Hardware", relay->hardware_due);
-	set_amount(o, "Uptime", relay->uptime_due);
-	set_amount(o, "ExitBonus", relay->exit_due);
-	set_amount(o, "Total", relay->total);
-	set_amount(o, "OperatorTotal", relay->operator_total);
-	set_amount(o, "DelegateTotal", relay->delegate_total);
+	doc_set_amount(o, "Network", relay->network_due);
+	doc_set_amount(o, "Hardware", relay->hardware_due);
+	doc_set_amount(o, "Uptime", relay->uptime_due);
+	doc_set_amount(o, "ExitBonus", relay->exit_due);
+	doc_set_amount(o, "Total", relay->total);
+	doc_set_amount(o, "OperatorTotal", relay->operator_total);
+	doc_set_amount(o, "DelegateTotal", relay->delegate_total);
 	json_object_set_new(o, "NetworkRating", json_integer((json_int_t)relay->rating));
 	return o;
 }
@@ -340,7 +276,7 @@ json_t *anyone_round_json(const struct anyone_round *r)
 	for (size_t i = 0; i < r->n_relays; i++)
 		json_object_set_new(relays, r->relays[i].id, relay_json(&r->relays[i]));
 	json_object_set_new(o, "seconds", json_integer((json_int_t)r->seconds));
-	set_amount(o, "total", r->total);
+	doc_set_amount(o, "total", r->total);
 	json_object_set_new(o, "relays", relays);
 	return o;
 }

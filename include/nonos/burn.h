@@ -8,13 +8,13 @@
  * how far a figure is from its target. With q the floor of figure * 1,000,000 /
  * target, clipped at 2,000,000, the signal is q - 1,000,000:
  *   issuance	(issued - burnt, not below 0) against
- *		floor(supply * issuance_bps * elapsed_s / (10,000 * 31,536,000))
- *   staking	staked against floor(supply * staking_bps / 10,000)
+ *		floor(circulating * issuance_bp * elapsed_s / (10,000 * 31,536,000))
+ *   staking	staked against floor(circulating * staked_bp / 10,000)
  *   runway	floor(treasury * elapsed_s / spent) seconds against runway_days
  * A target of 0 makes q 2,000,000, or 0 when the figure is 0 too; a treasury
  * that spent nothing has q 2,000,000, for it lasts for ever. New tokens above
  * the target call for burning; few stakes, or a treasury that does not last,
- * call for keeping the money. The mean weighs them 2 : 1 : 1, a sum divided by 4 and cut
+ * call for keeping the money. Their mean is weighted, and cut
  * towards 0. The step is floor(rate * |mean| / 8,000,000), at least 1 unless the mean
  * is 0. The rate then stays between min_ppm and max_ppm.
  */
@@ -29,14 +29,19 @@ enum {
 	BURN_PPM = 1000000,
 	BURN_MIN_PPM = 8,		/* below this a step of one would pass an eighth */
 	BURN_YEAR_S = 31536000,
+	BURN_WEIGHT_MAX = 10000,
 };
 
-/* Of genesis. BURN_MIN_PPM <= min_ppm <= start_ppm <= max_ppm <= BURN_PPM. */
+/*
+ * Of genesis. BURN_MIN_PPM <= min_ppm <= start_ppm <= max_ppm <= BURN_PPM; the weights are
+ * not all 0, and none is above BURN_WEIGHT_MAX.
+ */
 struct burn_params {
 	uint32_t start_ppm, min_ppm, max_ppm;
-	uint32_t issuance_bps;		/* net new tokens a year wanted, of the supply */
-	uint32_t staking_bps;		/* staked part of the supply wanted */
+	uint32_t issuance_bp;		/* net new tokens a year wanted, of what circulates */
+	uint32_t staked_bp;		/* wanted share of what circulates that is staked */
 	uint32_t runway_days;		/* how long the treasury should last */
+	uint32_t issuance_weight, staked_weight, runway_weight;
 };
 
 /* What happened since the last step. */
@@ -44,7 +49,7 @@ struct burn_inputs {
 	uint32_t elapsed_s;
 	struct amount issued, burnt;	/* paid from the reserve; burnt */
 	struct amount spent;		/* paid from the treasury, burns left out */
-	struct amount supply, staked, treasury;		/* as they stand */
+	struct amount circulating, staked, treasury;	/* as they stand; stakes circulate, too */
 };
 
 /* The three signals and their mean, for those who want to see why. */
@@ -52,7 +57,7 @@ struct burn_signals {
 	int32_t issuance, staking, runway, mean;
 };
 
-/* 10 % at the start, 1 % to 50 %; targets 2 % a year, 40 % staked, 365 days. */
+/* 10 % at the start, 1 % to 50 %; targets 2 % a year, 40 % staked, 365 days, weights 2, 1, 1. */
 struct burn_params burn_params_default(void);
 
 /* 0, or ERR_RANGE when the parameters contradict each other. */

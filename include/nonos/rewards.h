@@ -48,7 +48,7 @@ struct evidence_consensus {
  * What the consensuses say of one registered relay. A count is a number of
  * consensuses of this epoch: `running` lists it Running, and of these `exit` says Exit
  * and not BadExit, `guard` says Guard and is not counted in `exit`.
- * A relay in no consensus may be left out: no entry and all zeros are the same.
+ * A relay that no consensus lists Running has no entry.
  */
 struct evidence_relay {
 	uint8_t relay_id[REWARD_ID_LEN];
@@ -56,7 +56,7 @@ struct evidence_relay {
 	uint32_t running, exit, guard;
 	uint64_t weight_sum;		/* over the consensuses counted in `running` */
 	/*
-	 * Of the last consensus that lists it: the family that its members
+	 * Of the last consensus that lists it Running: the family that its members
 	 * declare of each other ("" when none; lower-case hexadecimal digits: the lowest
 	 * fingerprint of the family, or a family key), and the network group, "192.0.0.0/16" of
 	 * its IPv4 address or "2001:db8::/32" when it has none.
@@ -77,21 +77,20 @@ struct evidence {
 struct evidence *evidence_new(uint64_t epoch, int64_t from, int64_t to);
 void evidence_free(struct evidence *e);
 
-/*
- * Add a row, copied. In any order: writing and hashing sort. evidence_check() says
- * what is wrong with rows that contradict each other.
- */
+/* Add a row, copied, in any order. A relay's row is passed over when `running` is 0. */
 void evidence_add_consensus(struct evidence *e, const struct evidence_consensus *c);
 void evidence_add_relay(struct evidence *e, const struct evidence_relay *r);
 
-/* 0, or ERR_MALFORMED, ERR_EXISTS, ERR_RANGE with the reason in `why`. Sorts. */
+/* Sort, and look for rows that contradict each other: ERR_MALFORMED with the reason in `why`. */
 int evidence_check(struct evidence *e, char why[REWARD_WHY_CAP]);
 
 /*
- * The document: canonical JSON {"abnormal", "consensuses", "epoch", "from",
- * "relays", "to"}, as nonosctl(1) shows. Writing checks first; reading takes canonical bytes
- * only. *ret is malloc()ed.
+ * The document: canonical JSON {"consensuses": [{"before", "sha256", "validAfter",
+ * "vanished", "weight"}], "epoch", "from", "relays": [{"exit", "family", "fingerprint", "guard",
+ * "network", "relayId", "running", "weight"}], "to"}. Writing checks first; reading
+ * takes canonical bytes with sorted rows only. *ret is malloc()ed.
  */
+json_t *evidence_json(const struct evidence *e);		/* of checked evidence; the caller's */
 int evidence_write(char **ret, size_t *ret_len, char why[REWARD_WHY_CAP], struct evidence *e);
 int evidence_read(struct evidence **ret, char why[REWARD_WHY_CAP], const char *text, size_t len);
 
@@ -117,22 +116,22 @@ const char *evidence_state_name(enum evidence_state s);
  *  tier	the last of the table whose stake is reached by the sum of those locks
  *		alone that are for at least its days
  *  weight	floor(weight_sum * 1,000,000 / running): the mean, in millionths
- *  cap		floor(stake * lambda / 10^18), lambda in millionths of weight a token
+ *  cap		floor(stake * lambda_weight * 1,000,000 / lambda_stake), in millionths
  *  base	the smaller of weight and cap
- *  role	10,000 + floor(((exit_bps - 10,000) * exit + (guard_bps - 10,000) * guard) / running)
- *  credit	floor(base * running^2 * factor_bps * role / seen^2)
+ *  role	10,000 + floor(((exit_bp - 10,000) * exit + (guard_bp - 10,000) * guard) / running)
+ *  credit	floor(base * running^2 * factor_bp * role / seen^2)
  *
- * with `seen` the consensuses of the epoch, factor_bps of the tier. A relay
+ * with `seen` the consensuses of the epoch, factor_bp of the tier. A relay
  * without registration, stake, tier or a consensus that lists it Running has credit 0, and
  * `excluded` says why.
  *
  * A group is the relays of one operator, of one family, or of one network. Let
- * T be the sum of all credits and `limit` = floor(T * group_bps / 10,000). A
+ * T be the sum of all credits and `limit` = floor(T * dilution_bp / 10,000). A
  * relay's divisor is the largest credit of a group it is in; when that is above `limit`,
  *
  *  counted	floor(credit * limit / divisor), else counted = credit.
  *
- * The budget is floor(reserve * yearly_bps * epoch_s / (10,000 * 31,536,000)).
+ * The budget is floor(reserve * reserve_rate_bp * epoch_s / (10,000 * 31,536,000)).
  * With D the sum of what is counted, a relay is due floor(budget * counted /
  * D); the units that this leaves go, one each, to the relays with the largest
  * remainders of that division, of equal ones to the lower relay id. So the sum is the
@@ -140,19 +139,20 @@ const char *evidence_state_name(enum evidence_state s);
  *
  * What holds, and tests/unit/test_rewards.c tries: the order of the relays
  * changes nothing. A relay split into several with the same
- * operator, family, network and uptime, its weight and locks divided among them in
- * any way, gets no more credit, and its operator is not due more but for the last
- * rounding, which is less than one base unit a part. A stake split into more locks, or locks
- * of more accounts, of the same relay changes nothing. An
+ * operator, family, network, role and uptime, its weight and locks divided among them in
+ * any way, gets no more credit. A stake split into more locks, or locks
+ * of more accounts, for the same relay changes nothing. An
  * operator split into several whose relays stay in one family or one network
  * gains nothing, and one at or below `limit` does not either. (No policy can tell apart a
  * large operator that shows no tie between its relays from several small ones.) More weight,
- * uptime, stake or lock never makes a relay's credit smaller.
+ * uptime, stake or lock never makes a relay's credit smaller, nor what it is due.
+ * What is due carries roundings: less than one base unit a relay in the last
+ * division, and less than one unit of credit a relay in dilution.
  */
 enum {
 	REWARD_TIERS_MAX = 16,
 	REWARD_TIER_NAME_CAP = 24,
-	REWARD_BPS = 10000,
+	REWARD_BP = 10000,
 	REWARD_FACTOR_MAX = 100000,	/* of a tier or role, in basis points */
 	REWARD_YEAR_S = 31536000,
 	REWARD_LOCKS_MAX = 1000000,	/* in one epoch */
@@ -161,26 +161,31 @@ enum {
 struct reward_tier {
 	char name[REWARD_TIER_NAME_CAP];
 	struct amount stake;
-	uint32_t days, factor_bps;
+	uint32_t days, factor_bp;
 };
 
 /* Of genesis. Tiers ascend strictly in stake, and do not fall in days or factor. */
 struct reward_params {
 	uint32_t epoch_s;
-	uint32_t yearly_bps;		/* of the reserve */
-	uint64_t lambda;		/* millionths of consensus weight a token of stake carries */
-	uint32_t group_bps;
-	uint32_t guard_bps, exit_bps;
+	uint32_t reserve_rate_bp;	/* of the reserve */
+	uint64_t lambda_weight;		/* so much consensus weight ... */
+	struct amount lambda_stake;	/* ... is carried by so much stake */
+	uint32_t dilution_bp;		/* of an epoch's credit */
+	uint32_t guard_bp, exit_bp;
 	struct reward_tier tiers[REWARD_TIERS_MAX];
 	size_t n_tiers;
 };
 
-/* Those of design and documentation: 3,600 s, 14 %, 10 units a token, 5 %, Bronze to Diamond. */
+/* The usual ones: 3,600 s, 14 %, a weight of 10 a token, 5 %, Bronze to Diamond. */
 struct reward_params reward_params_default(void);
 
+/* 0, or what contradicts what is said above: ERR_RANGE with the reason in `why`. */
+int reward_params_check(const struct reward_params *p, char why[REWARD_WHY_CAP]);
+
 /*
- * {"epochSeconds", "exitBps", "groupBps", "guardBps", "lambda", "tiers": [{"days",
- * "factorBps", "name", "stake"}], "yearlyBps"}. Nothing may be missing or unknown.
+ * {"dilutionBp", "epochSeconds", "exitBp", "guardBp", "lambdaStake", "lambdaWeight",
+ * "reserveRateBp", "tiers": [{"factorBp", "lockDays", "name", "stake"}]}. Nothing may be
+ * missing or unknown. Reading checks.
  */
 int reward_params_read(struct reward_params *ret, char why[REWARD_WHY_CAP], const json_t *doc);
 json_t *reward_params_json(const struct reward_params *p);
@@ -212,7 +217,7 @@ struct reward_relay {
 
 	int tier;					/* -1: none */
 	struct amount weight, cap, base;
-	uint32_t role_bps;				/* 0: not running */
+	uint32_t role_bp;				/* 0: not running */
 	struct amount credit, divisor, counted;
 	enum reward_group diluted_by;			/* when counted < credit */
 	struct amount due;
@@ -230,7 +235,7 @@ struct reward_epoch {
 	struct amount budget, paid, credit, limit, counted;
 };
 
-/* Count a lock of `days` days for the relay; 0 when it has ended. ERR_RANGE. */
+/* Count a lock for the relay; `days` is 0 when it has ended. ERR_RANGE. */
 int reward_relay_lock(struct reward_relay *r, const struct reward_params *p, struct amount amount, uint32_t days);
 
 /* Fill in every term. ERR_EXISTS for a relay that is there twice, ERR_RANGE, ERR_MALFORMED. */
@@ -245,7 +250,7 @@ int reward_compute(struct reward_epoch *e, char why[REWARD_WHY_CAP]);
 int reward_epoch_read(struct reward_epoch **ret, char why[REWARD_WHY_CAP], const json_t *doc);
 void reward_epoch_free(struct reward_epoch *e);
 
-/* The result: {"budget", "counted", "credit", "limit", "relays": {id: {...}}, "total"}. */
+/* The result: {"budget", "counted", "credit", "limit", "relays": {id: {...}}, "total"}; and of one relay. */
 json_t *reward_epoch_json(const struct reward_epoch *e);
 json_t *reward_relay_json(const struct reward_epoch *e, const struct reward_relay *r);
 

@@ -26,7 +26,7 @@ static struct burn_inputs on_target(void)
 		.issued = tokens(30),
 		.burnt = tokens(10),
 		.spent = tokens(7),
-		.supply = tokens(1000),
+		.circulating = tokens(1000),
 		.staked = tokens(400),
 		.treasury = tokens(7),
 	};
@@ -113,6 +113,9 @@ static void test_params(void **state)
 	assert_int_equal(burn_params_check(&p), ERR_RANGE);
 	p = burn_params_default();
 	p.max_ppm = BURN_PPM + 1;
+	assert_int_equal(burn_params_check(&p), ERR_RANGE);
+	p = burn_params_default();
+	p.issuance_weight = p.staked_weight = p.runway_weight = 0;
 	assert_int_equal(burn_params_check(&p), ERR_RANGE);
 }
 
