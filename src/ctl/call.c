@@ -9,12 +9,16 @@
 #include <nonos/control.h>
 #include <nonos/err.h>
 
-/* Answers with a view of their own; the others are printed by view_any(). */
+/*
+ * How an answer is shown: by its own view, as the table that --format also wants, or
+ * by both. The others are printed by view_any(), and as tables of what they hold.
+ */
 static const struct {
 	enum command_id command;
 	void (*view)(FILE *out, const json_t *answer);
+	const struct table *table;
 } views[] = {
-	{ COMMAND_ID_status, view_status },
+	{ COMMAND_ID_status, view_status, NULL },
 };
 
 int complain(enum exit_code status, const char *fmt, ...)
@@ -50,22 +54,44 @@ int daemon_call(json_t **ret_result, const struct ctl_options *o, const char *me
 
 static void print_view(const struct invocation *in, const json_t *answer)
 {
+	void (*view)(FILE *out, const json_t *answer) = NULL;
+	const struct table *table = NULL;
+
 	for (size_t i = 0; i < sizeof(views) / sizeof(views[0]); i++)
 		if (&commands_all()[views[i].command] == in->command) {
-			views[i].view(stdout, answer);
-			return;
+			view = views[i].view;
+			table = views[i].table;
 		}
-	view_any(stdout, answer);
+	if (in->options.format != FORMAT_TEXT || (table && !view))
+		table_print(stdout, table, answer, in->options.format);
+	else
+		(view ? view : view_any)(stdout, answer);
+}
+
+/* One object; with jsonl the items of a list, one a line. */
+static void print_json(const json_t *answer, enum output_format format)
+{
+	const size_t flags = JSON_ENSURE_ASCII | JSON_ENCODE_ANY;
+	const json_t *item;
+	size_t i;
+
+	if (format == FORMAT_JSON || !json_is_array(answer)) {
+		json_dumpf(answer, stdout, flags | (format == FORMAT_JSON ? JSON_INDENT(2) : JSON_COMPACT));
+		putchar('\n');
+		return;
+	}
+	json_array_foreach(answer, i, item) {
+		json_dumpf(item, stdout, flags | JSON_COMPACT);
+		putchar('\n');
+	}
 }
 
 int print_answer(const struct invocation *in, json_t *answer)
 {
-	if (in->options.json) {
-		json_dumpf(answer, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII | JSON_ENCODE_ANY);
-		putchar('\n');
-	} else {
+	if (in->options.json)
+		print_json(answer, in->options.format);
+	else
 		print_view(in, answer);
-	}
 	json_decref(answer);
 	return EXIT_OK;
 }

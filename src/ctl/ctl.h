@@ -17,6 +17,8 @@
 #include <nonos/commands.h>
 #include <nonos/eth_sig.h>
 
+#include "table.h"
+
 /* nonosctl(1) documents these numbers; they do not change. */
 enum exit_code { EXIT_OK = 0, EXIT_REFUSED = 1, EXIT_USAGE = 2, EXIT_NO_DAEMON = 3, EXIT_NO_ANSWER = 4 };
 
@@ -24,7 +26,9 @@ enum exit_code { EXIT_OK = 0, EXIT_REFUSED = 1, EXIT_USAGE = 2, EXIT_NO_DAEMON =
 struct ctl_options {
 	const char *socket;
 	unsigned timeout_s;
-	bool json, dry_run, help, version;
+	enum output_format format;
+	bool json;			/* FORMAT_JSON or FORMAT_JSONL */
+	bool dry_run, help, version;
 };
 
 /* One use of nonosctl. */
@@ -57,7 +61,7 @@ int complain(enum exit_code status, const char *fmt, ...) __attribute__((format(
 /* Call a method of the daemon. 0 and a new *ret_result, or an exit status after a complaint. */
 int daemon_call(json_t **ret_result, const struct ctl_options *o, const char *method, json_t *params);
 
-/* Print an answer as --json wants it or as its text view; takes over `answer`. Returns the exit status. */
+/* Print an answer as --format wants it or as its text view; takes over `answer`. Returns the exit status. */
 int print_answer(const struct invocation *in, json_t *answer);
 
 /* What main() does for a command of the daemon. */
@@ -78,6 +82,17 @@ int file_read_key(uint8_t secret[ETH_SECRET_LEN], const char *path);
 
 /* Print text that may come from strangers: printable ASCII as it is, all else as \xNN. */
 void view_escaped(FILE *out, const char *text);
+
+/* Numbers for people: 1.5 MB; 2 h 5 min; a date, or "never". */
+void view_bytes(FILE *out, long long bytes);
+void view_duration(FILE *out, long long s);
+void view_time(FILE *out, long long wall_s);
+
+/* Any text, number, truth or null; escaped. */
+void view_scalar(FILE *out, const json_t *v);
+
+/* Whether colours may be used: a terminal, and NO_COLOR not set. */
+bool view_has_colour(FILE *out);
 
 /* The one-screen view of `status`. */
 void view_status(FILE *out, const json_t *status);

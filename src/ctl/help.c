@@ -12,6 +12,7 @@ static void print_options(void)
 	printf("\nOptions of every command:\n"
 	       "  -s, --socket PATH      control socket (NONOS_SOCKET; /run/nonos/control.sock)\n"
 	       "  -j, --json             print the answer as one JSON object\n"
+	       "      --format FORMAT    print it as text, table, json, jsonl, csv or tsv\n"
 	       "  -n, --dry-run          for commands that change something: say what would be done\n"
 	       "  -t, --timeout SECONDS  how long to wait for the daemon (10)\n"
 	       "  -h, --help             help on a command, or on those that begin with its words\n"

@@ -25,15 +25,18 @@ struct parse {
 
 /* -- options of every command -------------------------------------------------------- */
 
-enum general { OPTION_SOCKET, OPTION_TIMEOUT, OPTION_JSON, OPTION_DRY_RUN, OPTION_HELP, OPTION_VERSION };
+enum general {
+	OPTION_SOCKET, OPTION_TIMEOUT, OPTION_FORMAT, OPTION_JSON, OPTION_DRY_RUN, OPTION_HELP, OPTION_VERSION,
+};
 
 static const struct {
-	char letter;
+	char letter;			/* '\0': none */
 	const char *name;
 	bool takes_value;
 	enum general which;
 } generals[] = {
 	{ 's', "socket", true, OPTION_SOCKET }, { 't', "timeout", true, OPTION_TIMEOUT },
+	{ '\0', "format", true, OPTION_FORMAT },
 	{ 'j', "json", false, OPTION_JSON }, { 'n', "dry-run", false, OPTION_DRY_RUN },
 	{ 'h', "help", false, OPTION_HELP }, { 'V', "version", false, OPTION_VERSION },
 };
@@ -53,6 +56,14 @@ static int set_timeout(struct ctl_options *o, const char *text)
 	return EXIT_OK;
 }
 
+static int set_format(struct ctl_options *o, const char *text)
+{
+	if (output_format_parse(&o->format, text) < 0)
+		return complain(EXIT_USAGE, "--format takes text, table, json, jsonl, csv or tsv, not \"%s\"", text);
+	o->json = o->format == FORMAT_JSON || o->format == FORMAT_JSONL;
+	return EXIT_OK;
+}
+
 static int set_general(struct ctl_options *o, enum general which, const char *value)
 {
 	switch (which) {
@@ -61,9 +72,10 @@ static int set_general(struct ctl_options *o, enum general which, const char *va
 		break;
 	case OPTION_TIMEOUT:
 		return set_timeout(o, value);
+	case OPTION_FORMAT:
+		return set_format(o, value);
 	case OPTION_JSON:
-		o->json = true;
-		break;
+		return set_format(o, "json");
 	case OPTION_DRY_RUN:
 		o->dry_run = true;
 		break;

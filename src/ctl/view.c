@@ -4,8 +4,10 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 enum { LABEL_WIDTH = 14 };
 
@@ -17,6 +19,13 @@ void view_escaped(FILE *out, const char *text)
 		else
 			fprintf(out, "\\x%02x", *p);
 	}
+}
+
+bool view_has_colour(FILE *out)
+{
+	const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
+
+	return isatty(fileno(out)) && !(no && no[0]) && term && strcmp(term, "dumb") != 0;
 }
 
 /* -- reading an answer that may lack anything ---------------------------------- */
@@ -45,7 +54,7 @@ static void label(FILE *out, const char *name)
 	fprintf(out, "%-*s", LABEL_WIDTH, name);
 }
 
-static void print_bytes(FILE *out, long long bytes)
+void view_bytes(FILE *out, long long bytes)
 {
 	static const char *const units[] = { "B", "kB", "MB", "GB", "TB", "PB", "EB" };
 	double v = (double)bytes;
@@ -58,7 +67,7 @@ static void print_bytes(FILE *out, long long bytes)
 	fprintf(out, i ? "%.1f %s" : "%.0f %s", v, units[i]);
 }
 
-static void print_duration(FILE *out, long long s)
+void view_duration(FILE *out, long long s)
 {
 	if (s < 0)
 		s = 0;
@@ -72,7 +81,7 @@ static void print_duration(FILE *out, long long s)
 		fprintf(out, "%lld s", s);
 }
 
-static void print_time(FILE *out, long long wall_s)
+void view_time(FILE *out, long long wall_s)
 {
 	time_t t = (time_t)wall_s;
 	struct tm tm;
@@ -104,7 +113,7 @@ static void view_head(FILE *out, const json_t *s)
 	fputs("  ", out);
 	view_escaped(out, text_of(s, "state"));
 	fputs(", up ", out);
-	print_duration(out, number_of(s, "uptime_s"));
+	view_duration(out, number_of(s, "uptime_s"));
 	fputs(", version ", out);
 	view_escaped(out, text_of(s, "version"));
 	fputc('\n', out);
@@ -140,17 +149,17 @@ static void view_traffic(FILE *out, const json_t *s)
 {
 	label(out, "traffic");
 	fputs("read ", out);
-	print_bytes(out, number_of(s, "read_bytes"));
+	view_bytes(out, number_of(s, "read_bytes"));
 	fputs(", written ", out);
-	print_bytes(out, number_of(s, "written_bytes"));
+	view_bytes(out, number_of(s, "written_bytes"));
 	fprintf(out, "; %lld links, %lld circuits, %lld streams\n", number_of(s, "links"),
 		number_of(s, "circuits"), number_of(s, "streams"));
 	label(out, "memory");
-	print_bytes(out, number_of(s, "memory_bytes"));
+	view_bytes(out, number_of(s, "memory_bytes"));
 	fputs(" of ", out);
-	print_bytes(out, number_of(s, "max_memory"));
+	view_bytes(out, number_of(s, "max_memory"));
 	fputs("; queued ", out);
-	print_bytes(out, number_of(s, "queued_bytes"));
+	view_bytes(out, number_of(s, "queued_bytes"));
 	fputc('\n', out);
 }
 
@@ -200,11 +209,11 @@ static void view_keys(FILE *out, const json_t *s)
 
 	label(out, "signing key");
 	fputs("until ", out);
-	print_time(out, number_of(k, "signing_expires"));
+	view_time(out, number_of(k, "signing_expires"));
 	fputs(flag_of(k, "master_offline") ? ", master key offline\n" : ", renewed by itself\n", out);
 	label(out, "onion keys");
 	fputs("rotate ", out);
-	print_time(out, number_of(k, "onion_rotates"));
+	view_time(out, number_of(k, "onion_rotates"));
 	fputc('\n', out);
 }
 
@@ -229,7 +238,7 @@ static void view_consensus(FILE *out, const json_t *s)
 	}
 	view_listing(out, c, "listed");
 	fprintf(out, " (%lld relays, valid until ", number_of(c, "relays"));
-	print_time(out, number_of(c, "valid_until"));
+	view_time(out, number_of(c, "valid_until"));
 	fputs(")\n", out);
 }
 
@@ -244,7 +253,7 @@ static void view_authority(FILE *out, const json_t *a)
 		fputs("nothing uploaded", out);
 	} else {
 		fputs("upload ", out);
-		print_time(out, number_of(a, "last_upload"));
+		view_time(out, number_of(a, "last_upload"));
 		if (status > 0)
 			fprintf(out, ", said %lld", status);
 		else
@@ -282,7 +291,7 @@ void view_status(FILE *out, const json_t *s)
 
 /* -- anything else -------------------------------------------------------------- */
 
-static void view_scalar(FILE *out, const json_t *v)
+void view_scalar(FILE *out, const json_t *v)
 {
 	switch (json_typeof(v)) {
 	case JSON_STRING:
