@@ -48,8 +48,32 @@ struct directory_config {
 	size_t n_authorities;
 	const char *cache_dir;		/* documents survive a restart here */
 	bool cache;			/* fetch what clients ask a cache for; else only the consensus */
+	bool microdescs;		/* fetch microdescriptors even when not a cache */
 	bool test_network;		/* short voting intervals: poll by the consensus's own times */
 	const struct addr *bind_v4;	/* outgoing address, or NULL */
+};
+
+/* The two flavours of a consensus: which documents of the relays it names. */
+enum consensus_flavour { FLAVOUR_NS, FLAVOUR_MICRODESC, FLAVOURS };
+
+/* What a consensus says of one relay. */
+struct consensus_router {
+	uint8_t rsa_id[20];
+	uint8_t digest[32];	/* ns: SHA-1 of the descriptor, then zeros; microdesc: SHA-256 */
+	bool has_digest;
+	uint32_t flags;		/* enum relay_flag */
+	uint32_t weight;	/* Bandwidth= of the "w" line */
+	uint8_t ip[4];
+	uint16_t or_port, dir_port;
+};
+
+/* A consensus that a majority of the authorities signed; all of it is borrowed. */
+struct consensus_facts {
+	enum consensus_flavour flavour;
+	int64_t valid_after, fresh_until, valid_until;
+	const uint8_t *digest;		/* SHA-256 of what was signed: the same whoever signed it */
+	const struct consensus_router *routers;	/* ascending by rsa_id */
+	size_t n_routers;
 };
 
 struct directory_hooks {
@@ -63,6 +87,8 @@ struct directory_hooks {
 	void (*address_seen)(void *arg, const struct addr *ours, const struct authority *by);
 	/* What a consensus says of us changed (listed or not, flags, weight). */
 	void (*listing)(void *arg);
+	/* A newer consensus of either flavour was accepted; after a start also the one read from the cache. */
+	void (*consensus)(void *arg, const struct consensus_facts *c);
 	void *arg;
 };
 
@@ -128,6 +154,21 @@ struct consensus_status {
 
 size_t directory_status(const struct directory *d, struct authority_status *out, size_t cap);
 void directory_consensus(const struct directory *d, struct consensus_status *ret);
+
+enum { FAMILY_MEMBERS_MAX = 512, FAMILY_KEYS_MAX = 16 };
+
+/* What a microdescriptor says of who runs the relay (dir-spec 3.3). */
+struct microdesc_facts {
+	bool has_ed_id;
+	uint8_t ed_id[32];
+	/* Ascending, each once. */
+	size_t n_members, n_keys;
+	uint8_t members[FAMILY_MEMBERS_MAX][20];	/* of "family"; nicknames say nothing and are left out */
+	uint8_t keys[FAMILY_KEYS_MAX][32];	/* SHA-256 of each word of "family-ids" */
+};
+
+/* Read the microdescriptor with this digest, if it is here. ERR_NOT_FOUND, ERR_MALFORMED. */
+int directory_microdesc(const struct directory *d, struct microdesc_facts *ret, const uint8_t digest[32]);
 
 /* "Fast Guard Running ..." of a flag set, into `out`. */
 const char *relay_flags_str(char *out, size_t cap, uint32_t flags);

@@ -23,18 +23,6 @@ enum {
 	CONSENSUS_SIGS_MAX = 4 * AUTHORITIES_MAX,
 };
 
-enum consensus_flavour { FLAVOUR_NS, FLAVOUR_MICRODESC, FLAVOURS };
-
-struct consensus_router {
-	uint8_t rsa_id[20];
-	uint8_t digest[32];	/* ns: SHA-1 of the descriptor, then zeros; microdesc: SHA-256 */
-	bool has_digest;
-	uint32_t flags;		/* enum relay_flag */
-	uint32_t weight;	/* Bandwidth= of the "w" line */
-	uint8_t ip[4];
-	uint16_t or_port, dir_port;
-};
-
 struct consensus_sig {
 	uint8_t identity[20];
 	uint8_t signing_digest[20];

@@ -17,6 +17,7 @@
 
 #include "directory_priv.h"
 #include "dirtext.h"
+#include "microdesc.h"
 #include "params.h"
 
 enum { TICK_MS = 1000, TEST_TICK_MS = 250 };
@@ -164,6 +165,19 @@ static void tell_params(struct directory *d, const struct consensus *c)
 		d->hooks.params(d->hooks.arg, &params);
 }
 
+static void tell_consensus(struct directory *d, const struct consensus *c)
+{
+	const struct consensus_facts facts = {
+		.flavour = c->flavour,
+		.valid_after = c->valid_after, .fresh_until = c->fresh_until, .valid_until = c->valid_until,
+		.digest = c->sha256,
+		.routers = c->routers, .n_routers = c->n_routers,
+	};
+
+	if (d->hooks.consensus)
+		d->hooks.consensus(d->hooks.arg, &facts);
+}
+
 void directory_new_consensus(struct directory *d, const struct consensus *c)
 {
 	char when[DIR_TIME_LEN + 1];
@@ -186,6 +200,14 @@ void directory_new_consensus(struct directory *d, const struct consensus *c)
 		tell_params(d, c);
 	update_listing(d);
 	publish_consensus(d, c);
+	tell_consensus(d, c);
+}
+
+int directory_microdesc(const struct directory *d, struct microdesc_facts *ret, const uint8_t digest[32])
+{
+	const struct doc *doc = docset_find(&d->docs.docs[FLAVOUR_MICRODESC], digest);
+
+	return doc && doc->text ? microdesc_read(ret, doc->text, doc->len) : ERR_NOT_FOUND;
 }
 
 void directory_new_certs(struct directory *d)
@@ -228,6 +250,7 @@ int directory_new(struct directory **ret, struct event_base *base, const struct 
 	d->base = base;
 	d->hooks = *hooks;
 	d->cache = c->cache;
+	d->microdescs = c->cache || c->microdescs;
 	d->test_network = c->test_network;
 	d->cache_dir = c->cache_dir ? mem_strdup(c->cache_dir) : NULL;
 	if (c->bind_v4)

@@ -110,7 +110,7 @@ struct directory {
 	struct dir_authority *peers;
 	size_t n;
 	char *cache_dir;
-	bool cache, test_network, started;
+	bool cache, microdescs, test_network, started;
 	struct addr bind_v4;		/* ADDR_NONE: any */
 	uint8_t own_id[20];
 	struct event *tick;

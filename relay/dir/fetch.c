@@ -441,12 +441,13 @@ void fetch_step(struct directory *d)
 {
 	step_certs(d);
 	step_consensus(d, FLAVOUR_MICRODESC);
-	if (!d->cache)
-		return;
-	step_consensus(d, FLAVOUR_NS);
+	if (d->cache)
+		step_consensus(d, FLAVOUR_NS);
 	/* Clients wait for microdescriptors; descriptors are for the few that ask. */
-	step_docs(d, FLAVOUR_MICRODESC);
-	step_docs(d, FLAVOUR_NS);
+	if (d->microdescs)
+		step_docs(d, FLAVOUR_MICRODESC);
+	if (d->cache)
+		step_docs(d, FLAVOUR_NS);
 }
 
 void fetch_stop(struct directory *d)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include <nonos/crypto.h>
+#include <nonos/encode.h>
 #include <nonos/err.h>
 
 /* Cut from the next line that begins with `keyword` to the one after it. */
@@ -40,6 +41,89 @@ int microdesc_next(struct dirtext *t, struct dir_piece *ret)
 	sha256(ret->digest, text.p, text.len);
 	return 0;
 }
+
+/* -- who runs the relay ------------------------------------------------------------ */
+
+/* "$" and a fingerprint, perhaps followed by "=" or "~" and a nickname (dir-spec 2.1.1); false for anything else. */
+static bool member_id(uint8_t ret[20], struct span word)
+{
+	if (word.len > 0 && word.p[0] == '$') {
+		word.p++;
+		word.len--;
+	}
+	if (word.len > 40 && (word.p[40] == '=' || word.p[40] == '~'))
+		word.len = 40;
+	return word.len == 40 && hex_decode(ret, 20, word.p, 40) == 0;
+}
+
+/* Put `id` in its place among `n` ascending ones; returns how many there are then. */
+static size_t insert_id(uint8_t *ids, size_t n, size_t max, const uint8_t *id, size_t len)
+{
+	size_t at = n;
+
+	while (at > 0 && memcmp(ids + (at - 1) * len, id, len) > 0)
+		at--;
+	if (n == max || (at > 0 && memcmp(ids + (at - 1) * len, id, len) == 0))
+		return n;
+	memmove(ids + (at + 1) * len, ids + at * len, (n - at) * len);
+	memcpy(ids + at * len, id, len);
+	return n + 1;
+}
+
+static void take_members(struct microdesc_facts *f, struct dir_item *it)
+{
+	struct span word;
+	uint8_t id[20];
+
+	while (dir_arg(it, &word))
+		if (member_id(id, word))
+			f->n_members = insert_id(f->members[0], f->n_members, FAMILY_MEMBERS_MAX, id, sizeof(id));
+}
+
+static void take_keys(struct microdesc_facts *f, struct dir_item *it)
+{
+	struct span word;
+	uint8_t id[SHA256_LEN];
+
+	while (dir_arg(it, &word)) {
+		sha256(id, word.p, word.len);
+		f->n_keys = insert_id(f->keys[0], f->n_keys, FAMILY_KEYS_MAX, id, sizeof(id));
+	}
+}
+
+static int take_ed_id(struct microdesc_facts *f, struct dir_item *it)
+{
+	struct span word;
+
+	if (!dir_arg(it, &word) || !span_eq(word, "ed25519"))
+		return 0;
+	if (f->has_ed_id || dir_arg_base64(it, f->ed_id, sizeof(f->ed_id)) < 0)
+		return ERR_MALFORMED;
+	f->has_ed_id = true;
+	return 0;
+}
+
+int microdesc_read(struct microdesc_facts *ret, const char *text, size_t len)
+{
+	struct dirtext t = dirtext_init(text, len);
+	struct dir_item it;
+	int r;
+
+	memset(ret, 0, sizeof(*ret));
+	while ((r = dirtext_next(&t, &it)) == 0) {
+		if (dir_item_is(&it, "family"))
+			take_members(ret, &it);
+		else if (dir_item_is(&it, "family-ids"))
+			take_keys(ret, &it);
+		else if (dir_item_is(&it, "id"))
+			r = take_ed_id(ret, &it);
+		if (r < 0)
+			return r;
+	}
+	return r == ERR_NOT_FOUND ? 0 : ERR_MALFORMED;
+}
+
+/* -- descriptors -------------------------------------------------------------------- */
 
 static int check_rsa(const struct dir_item *key_item, const struct dir_item *sig_item,
 		     const uint8_t digest[SHA1_LEN])

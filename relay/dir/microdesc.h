@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <nonos/directory.h>
+
 #include "dirtext.h"
 
 enum { DIR_PIECE_MAX = 20000 };		/* bytes of one document */
@@ -25,6 +27,9 @@ struct dir_piece {
  * the reader is past it.
  */
 int microdesc_next(struct dirtext *t, struct dir_piece *ret);
+
+/* Take from a whole microdescriptor what it says of who runs the relay. ERR_MALFORMED: *ret is of no use. */
+int microdesc_read(struct microdesc_facts *ret, const char *text, size_t len);
 
 /*
  * The same for server descriptors. ERR_AUTH when the RSA signature does not fit

@@ -143,10 +143,10 @@ void store_load(struct directory *d)
 		log_warn("The cache directory cannot be made. path=%s error=\"%s\"", d->cache_dir, strerror(errno));
 	load_certs(d);
 	load_consensus(d, FLAVOUR_MICRODESC);
-	if (d->cache) {
+	if (d->cache)
 		load_consensus(d, FLAVOUR_NS);
+	if (d->microdescs)
 		d->loading = mem_new(sizeof(*d->loading));
-	}
 	d->unsaved = 0;
 }
 

@@ -447,6 +447,7 @@ static int keeper_start(struct keeper *k)
 	if (keeper_metrics_start(k, err, sizeof(err)) < 0)
 		return fail(err);
 	open_bandwidth(k);
+	k->settle = settle_new(k->base, k->config);
 	keeper_update_address(k);
 	if (open_keys(k) < 0)
 		return ERR_STATE;
@@ -463,6 +464,7 @@ static void keeper_end(struct keeper *k)
 	metrics_server_free(k->metrics);
 	ctl_server_free(k->control);
 	directory_free(k->directory);
+	settle_free(k->settle);
 	team_free(k->team);
 	if (k->keys) {
 		save_bandwidth(k);

@@ -26,6 +26,7 @@
 #include "listen.h"
 #include "own_addr.h"
 #include "sandbox.h"
+#include "settle.h"
 #include "team.h"
 
 struct event;
@@ -62,6 +63,7 @@ struct keeper {
 	uint64_t link_renew_ms;
 	int64_t expiry_warned;		/* wall seconds */
 
+	struct settle *settle;
 	struct directory *directory;
 	struct net_params params;
 	bool have_params;

@@ -253,6 +253,11 @@ static void on_listing(void *arg)
 	keeper_notify_status(k);
 }
 
+static void on_consensus(void *arg, const struct consensus_facts *c)
+{
+	settle_consensus(((struct keeper *)arg)->settle, c);
+}
+
 int keeper_directory_start(struct keeper *k, char *err, size_t err_cap)
 {
 	const struct config *c = k->config;
@@ -264,7 +269,7 @@ int keeper_directory_start(struct keeper *k, char *err, size_t err_cap)
 	};
 	struct directory_hooks hooks = {
 		.document = on_document, .params = on_params, .make_descriptor = make_descriptor,
-		.address_seen = on_address_seen, .listing = on_listing, .arg = k,
+		.address_seen = on_address_seen, .listing = on_listing, .consensus = on_consensus, .arg = k,
 	};
 	int r;
 
@@ -280,8 +285,10 @@ int keeper_directory_start(struct keeper *k, char *err, size_t err_cap)
 		if (r < 0)
 			snprintf(err, err_cap, "The directory cannot be set up: %s.", err_str(r));
 	}
-	if (r == 0)
+	if (r == 0) {
+		settle_use(k->settle, c, k->directory);
 		directory_start(k->directory);
+	}
 	free(cache_dir);
 	return r;
 }

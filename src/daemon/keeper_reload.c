@@ -103,6 +103,7 @@ int keeper_reload(struct keeper *k, bool dry_run, json_t **ret_report, char *err
 		config_adopt(fresh, k->config);
 		config_free(k->config);
 		k->config = fresh;
+		settle_use(k->settle, fresh, k->directory);
 		apply(k, &r);
 	}
 	if (ret_report)

@@ -273,6 +273,7 @@ json_t *status_make(struct keeper *k)
 	put(o, "keys", keys_json(k));
 	put(o, "directory", directory_json(k));
 	put(o, "consensus", consensus_json(k));
+	put(o, "ledger", settle_status(k->settle));
 	put(o, "counters", counters);
 	return o;
 }

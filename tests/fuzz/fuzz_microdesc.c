@@ -3,6 +3,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <nonos/crypto.h>
 #include <nonos/err.h>
@@ -27,6 +28,25 @@ static void walk(int (*next)(struct dirtext *, struct dir_piece *), const char *
 	}
 }
 
+static void check_ascending(const uint8_t *ids, size_t n, size_t len)
+{
+	for (size_t i = 1; i < n; i++)
+		if (memcmp(ids + (i - 1) * len, ids + i * len, len) >= 0)
+			abort();
+}
+
+static void read_facts(const char *text, size_t len)
+{
+	static struct microdesc_facts facts;
+
+	if (microdesc_read(&facts, text, len) < 0)
+		return;
+	if (facts.n_members > FAMILY_MEMBERS_MAX || facts.n_keys > FAMILY_KEYS_MAX)
+		abort();
+	check_ascending(facts.members[0], facts.n_members, sizeof(facts.members[0]));
+	check_ascending(facts.keys[0], facts.n_keys, sizeof(facts.keys[0]));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	static int ready;
@@ -36,5 +56,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	ready = 1;
 	walk(microdesc_next, (const char *)data, len);
 	walk(srvdesc_next, (const char *)data, len);
+	read_facts((const char *)data, len);
 	return 0;
 }

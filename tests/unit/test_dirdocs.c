@@ -535,6 +535,39 @@ static void test_params(void **state)
 	assert_true(p.nf_ito_low == 0 && p.nf_ito_high == 0);
 }
 
+/* What microdesc_read() takes, and what it passes over: nicknames, repeated members, other kinds of id. */
+static void test_microdesc_read(void **state)
+{
+	static const char text[] =
+		"onion-key\n"
+		"family $B000000000000000000000000000000000000001 nick $A000000000000000000000000000000000000001=x "
+		"B000000000000000000000000000000000000001 $A00000000000000000000000000000000000000 "
+		"$a000000000000000000000000000000000000002~y\n"
+		"family-ids ed25519:one ed25519:two ed25519:one\n"
+		"id rsa1024 bbbb\n"
+		"id ed25519 d9afuzNyATMqluG7lYOYoTD3OjFmRCSKp2M1uuyHPko\n";
+	static const uint8_t members[3][2] = { { 0xa0, 1 }, { 0xa0, 2 }, { 0xb0, 1 } };
+	static const char bad[] = "onion-key\nid ed25519 short\n", none[] = "onion-key\n";
+	struct microdesc_facts f;
+	uint8_t key[32];
+
+	(void)state;
+	assert_int_equal(microdesc_read(&f, text, sizeof(text) - 1), 0);
+	assert_true(f.has_ed_id);
+	assert_int_equal(f.ed_id[0], 0x77);
+	assert_int_equal(f.n_members, 3);
+	for (size_t i = 0; i < 3; i++) {
+		assert_int_equal(f.members[i][0], members[i][0]);
+		assert_int_equal(f.members[i][19], members[i][1]);
+	}
+	assert_int_equal(f.n_keys, 2);
+	sha256(key, "ed25519:one", 11);
+	assert_true(memcmp(f.keys[0], key, 32) == 0 || memcmp(f.keys[1], key, 32) == 0);
+	assert_int_equal(microdesc_read(&f, bad, sizeof(bad) - 1), ERR_MALFORMED);
+	assert_int_equal(microdesc_read(&f, none, sizeof(none) - 1), 0);
+	assert_false(f.has_ed_id);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -543,6 +576,7 @@ int main(void)
 		T(test_consensus_parse), T(test_consensus_verify), T(test_consensus_forged),
 		T(test_consensus_repeated), T(test_consensus_malformed), T(test_docs),
 		T(test_descriptor_signature), T(test_docset_old), T(test_params),
+		cmocka_unit_test(test_microdesc_read),
 	};
 
 	if (crypto_init() < 0)

@@ -1,0 +1,172 @@
+#include "config.h"
+
+#include "settle.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <event2/event.h>
+
+#include <nonos/clock.h>
+#include <nonos/err.h>
+#include <nonos/log.h>
+#include <nonos/mem.h>
+
+#include "measure.h"
+
+enum {
+	TICK_S = 1,
+	RETRY_MS = 60 * 1000,		/* until a measurement that could not be opened is tried again */
+	MICRODESCS_MS = 20 * 1000,	/* between two looks for microdescriptors that are missing */
+};
+
+struct settle {
+	const struct config *config;	/* borrowed */
+	const struct directory *directory;	/* borrowed; NULL: none */
+	struct event *tick;
+
+	struct measure *measure;	/* NULL: off, or see `problem` */
+	char problem[MEASURE_ERR_CAP];	/* of measuring; "": none */
+	uint64_t retry_ms, microdescs_ms;
+	size_t microdescs_missing;
+};
+
+/* -- measuring ------------------------------------------------------------------------ */
+
+/* Say a problem when it is new; "" ends one. */
+static void set_problem(struct settle *s, const char *text)
+{
+	if (strcmp(s->problem, text) == 0)
+		return;
+	if (text[0])
+		log_error("What the authorities measure is not kept. %s", text);
+	else
+		log_notice("What the authorities measure is kept again.");
+	snprintf(s->problem, sizeof(s->problem), "%s", text);
+}
+
+static void open_measure(struct settle *s)
+{
+	char err[MEASURE_ERR_CAP];
+
+	if (!s->config->measure || s->measure || clock_now_ms() < s->retry_ms)
+		return;
+	s->retry_ms = clock_now_ms() + RETRY_MS;
+	set_problem(s, measure_open(&s->measure, s->config->data_dir, err, sizeof(err)) < 0 ? err : "");
+}
+
+/* A database that fails is opened anew, which repairs what can be repaired. */
+static void measure_failed(struct settle *s)
+{
+	measure_close(s->measure);
+	s->measure = NULL;
+	s->retry_ms = clock_now_ms() + RETRY_MS;
+	set_problem(s, "measure.db cannot be written; is the disk full? It is tried again every minute.");
+}
+
+void settle_consensus(struct settle *s, const struct consensus_facts *c)
+{
+	uint64_t began = clock_precise_us();
+	int r;
+
+	open_measure(s);
+	if (!s->measure)
+		return;
+	r = measure_consensus(s->measure, c, s->config->measure_keep);
+	if (r == 0)
+		log_info("A consensus was measured. valid_after=%lld relays=%zu took_ms=%llu", (long long)c->valid_after,
+			 c->n_routers, (unsigned long long)(clock_precise_us() - began) / 1000);
+	else if (r == ERR_MISMATCH)
+		log_error("A second consensus of the same time is signed by a majority; it is not counted. valid_after=%lld",
+			  (long long)c->valid_after);
+	else if (r == ERR_IO)
+		measure_failed(s);
+	s->microdescs_ms = 0;
+}
+
+static int find_microdesc(void *arg, struct microdesc_facts *ret, const uint8_t digest[32])
+{
+	return directory_microdesc(arg, ret, digest);
+}
+
+static void look_for_microdescs(struct settle *s)
+{
+	if (!s->measure || !s->directory || clock_now_ms() < s->microdescs_ms)
+		return;
+	s->microdescs_ms = clock_now_ms() + (s->config->network == NETWORK_TEST ? 1000 : MICRODESCS_MS);
+	if (measure_microdescs(s->measure, find_microdesc, (void *)s->directory, &s->microdescs_missing) < 0)
+		measure_failed(s);
+}
+
+/* -- life ----------------------------------------------------------------------------- */
+
+static void on_tick(evutil_socket_t fd, short what, void *arg)
+{
+	struct settle *s = arg;
+
+	(void)fd;
+	(void)what;
+	clock_update();
+	open_measure(s);
+	look_for_microdescs(s);
+}
+
+struct settle *settle_new(struct event_base *base, const struct config *config)
+{
+	static const struct timeval second = { .tv_sec = TICK_S };
+	struct settle *s = mem_new(sizeof(*s));
+
+	s->config = config;
+	s->tick = event_new(base, -1, EV_PERSIST, on_tick, s);
+	if (!s->tick)
+		mem_fail();
+	event_add(s->tick, &second);
+	open_measure(s);
+	return s;
+}
+
+void settle_use(struct settle *s, const struct config *config, const struct directory *directory)
+{
+	s->config = config;
+	s->directory = directory;
+	if (config->measure)
+		return;
+	measure_close(s->measure);
+	s->measure = NULL;
+	s->problem[0] = '\0';
+}
+
+void settle_free(struct settle *s)
+{
+	if (!s)
+		return;
+	event_free(s->tick);
+	measure_close(s->measure);
+	free(s);
+}
+
+/* -- telling -------------------------------------------------------------------------- */
+
+static json_t *time_json(int64_t t)
+{
+	return t ? json_integer(t) : json_null();
+}
+
+static json_t *measurement_json(struct settle *s)
+{
+	struct measure_status st = { 0 };
+
+	if (s->measure && measure_status(s->measure, &st) < 0)
+		measure_failed(s);
+	return json_pack("{s:b, s:I, s:I, s:o, s:o, s:I, s:o}", "on", s->config->measure,
+			 "consensuses", (json_int_t)st.consensuses, "relays", (json_int_t)st.relays,
+			 "oldest", time_json(st.oldest), "newest", time_json(st.newest),
+			 "microdescriptors_missing", (json_int_t)s->microdescs_missing,
+			 "problem", s->problem[0] ? json_string(s->problem) : json_null());
+}
+
+json_t *settle_status(struct settle *s)
+{
+	return json_pack("{s:o}", "measurement", measurement_json(s));
+}
