@@ -64,9 +64,10 @@ struct measured_relay {
 	uint32_t n_running;		/* consensuses that list it Running */
 	uint32_t n_exit, n_guard;	/* of these, with Exit and without BadExit; else with Guard */
 	uint64_t weight;		/* sum over these */
-	uint8_t network[2];		/* first half of its IPv4 address in the last that lists it */
-	uint8_t microdesc[32];		/* named by the last that lists it */
-	bool has_microdesc;		/* one was named */
+	/* As the last consensus says that lists it Running: */
+	uint8_t network[2];		/* first half of its IPv4 address */
+	uint8_t microdesc[32];
+	bool has_microdesc;		/* one is named */
 	bool known;			/* and read: what follows is known */
 	bool has_ed_id;
 	uint8_t ed_id[32];

@@ -58,16 +58,16 @@ static struct sum *sums_get(struct sums *t, int64_t row)
 	return s;
 }
 
-/* Samples come in the order of time, so the last one stays for what is not a sum. */
+/* Samples come in the order of time, so the last one that says Running stays for what is not a sum. */
 static void add_sample(struct sum *s, uint64_t weight, uint32_t flags, unsigned network, int64_t microdesc)
 {
 	struct measured_relay *r = &s->relay;
 
+	if (!(flags & FLAG_RUNNING))
+		return;
 	r->network[0] = (uint8_t)(network >> 8);
 	r->network[1] = (uint8_t)network;
 	s->microdesc = microdesc;
-	if (!(flags & FLAG_RUNNING))
-		return;
 	r->n_running++;
 	r->weight += weight;
 	if ((flags & FLAG_EXIT) && !(flags & FLAG_BAD_EXIT))
