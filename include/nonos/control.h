@@ -25,8 +25,13 @@ enum {
 	CTL_REPLY_MAX = 4 << 20,	/* bytes of a reply that a client takes */
 	CTL_DEPTH_MAX = 8,		/* arrays and objects inside each other */
 	CTL_BATCH_MAX = 32,
-	CTL_CLIENTS_MAX = 16,
+	CTL_CLIENTS_MAX = 2048,
+	CTL_CLIENTS_OF_USER = 1024,	/* of one user who is neither root nor the daemon's */
+	CTL_CLIENTS_RESERVED = 64,	/* for those two */
 	CTL_PENDING_MAX = 16,		/* unanswered requests of one client */
+	CTL_PENDING_ALL = 256,		/* and of all */
+	CTL_TOPICS_CAP = 1024,		/* the topics of a subscription, joined by blanks */
+	CTL_GLOB_MAX = 64,
 };
 
 /* JSON-RPC's own error codes, and ours. */
@@ -79,8 +84,6 @@ int ctl_fail(struct ctl_call *call, int r, enum ctl_code code, const char *fmt, 
 
 /* -- answers that take time ----------------------------------------------------- */
 
-struct ctl_pending;
-
 /*
  * Answer `call` later: run() returns 0 after this and the caller keeps *ret until
  * it has called ctl_pending_finish() or ctl_pending_fail() once. When the client goes
@@ -100,12 +103,40 @@ struct ctl_session {
 	bool may_change;		/* may use methods with CMD_CHANGES */
 	struct ctl_pending *pending;	/* answers owed */
 	unsigned n_pending;
+	unsigned *n_pending_all;	/* of all sessions; NULL: not counted */
+	char topics[CTL_TOPICS_CAP];	/* what it has subscribed to; "": nothing */
+	uint64_t n_lost;		/* events that it was too slow for, not told yet */
 	/* Write one line that ends with a newline. */
 	void (*write)(struct ctl_session *s, const char *line, size_t len);
+	/* Whether an event can be written; NULL: always. */
+	bool (*has_room)(const struct ctl_session *s);
+	/* An answer that was owed is no more; may be NULL. */
+	void (*settled)(struct ctl_session *s);
 };
 
 /* The session ends: nothing more is owed. */
 void ctl_session_end(struct ctl_session *s);
+
+/* -- events ---------------------------------------------------------------------- */
+
+/*
+ * Subscribe to the topics that a list of globs names, instead of what it had.
+ * "worker" stands for "worker.*", too. NULL is all, an empty list none. ERR_MALFORMED, ERR_TOO_LONG.
+ */
+int ctl_session_subscribe(struct ctl_session *s, const json_t *topics);
+bool ctl_session_hears(const struct ctl_session *s, const char *topic);
+
+/* Write an event, or count it as lost when the client is too slow. */
+void ctl_session_event(struct ctl_session *s, const char *line, size_t len);
+
+/* The notification that carries an event, malloc()ed and with a newline; takes over `data`. */
+char *ctl_event_line(const char *topic, json_t *data);
+
+/* True when text is letters, digits, "_-.*", at most CTL_GLOB_MAX; "*" stands for any text. */
+bool ctl_glob_is_good(const char *glob);
+
+/* Whether one of the globs, `len` bytes joined by blanks, matches all of `text`. */
+bool ctl_globs_match(const char *globs, size_t len, const char *text);
 
 /*
  * Answer one line of `len` bytes, hostile or not. Returns malloc()ed text that ends with
@@ -122,6 +153,16 @@ int ctl_server_new(struct ctl_server **ret, struct event_base *base, const char 
 
 /* Close the clients, after what is still in their buffers could be written, and remove the file. */
 void ctl_server_free(struct ctl_server *s);
+
+/* Whether anybody has subscribed to the topic: ask before making what is costly. `s` may be NULL. */
+bool ctl_has_listener(const struct ctl_server *s, const char *topic);
+
+/*
+ * Tell those who have subscribed; costs nothing when there are none. `topic` is words joined by
+ * dots. Takes over `data`, an object. Nothing that joins two hops or names a client's
+ * address may be in it. `s` may be NULL.
+ */
+void ctl_publish(struct ctl_server *s, const char *topic, json_t *data);
 
 /*
  * Call `method` (params may be NULL; borrowed) and wait. *ret is the reply: an object with

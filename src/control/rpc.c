@@ -11,6 +11,8 @@
 #include <nonos/err.h>
 #include <nonos/mem.h>
 
+#include "rpc.h"
+
 static json_t *reply_new(json_t *id)
 {
 	json_t *reply = json_object();
@@ -105,8 +107,7 @@ static int run_command(const struct ctl_commands *commands, struct ctl_call *cal
 	return run(call);
 }
 
-/* The reply to a request that was carried out; takes over call->result. */
-static json_t *reply_to(const struct ctl_call *call, int r)
+json_t *rpc_reply(const struct ctl_call *call, int r)
 {
 	json_t *reply;
 
@@ -143,7 +144,7 @@ static json_t *answer_one(const struct ctl_commands *commands, struct ctl_sessio
 		json_decref(call.result);
 		return NULL;
 	}
-	return reply_to(&call, r);
+	return rpc_reply(&call, r);
 }
 
 static json_t *answer_batch(const struct ctl_commands *commands, struct ctl_session *session, json_t *batch)
@@ -166,7 +167,7 @@ static json_t *answer_batch(const struct ctl_commands *commands, struct ctl_sess
 	return replies;
 }
 
-static char *dump_line(json_t *reply)
+char *rpc_line(json_t *reply)
 {
 	size_t flags = JSON_COMPACT | JSON_ENSURE_ASCII, len;
 	char *text;
@@ -181,107 +182,6 @@ static char *dump_line(json_t *reply)
 	return text;
 }
 
-/* -- answers that take time ------------------------------------------------------- */
-
-struct ctl_pending {
-	struct ctl_session *session;
-	struct ctl_pending *next, **prev;
-	json_t *id;
-	void (*gone)(void *arg);
-	void *arg;
-};
-
-int ctl_defer(struct ctl_pending **ret, struct ctl_call *call, void (*gone)(void *arg), void *arg)
-{
-	struct ctl_session *s = call->session;
-	struct ctl_pending *p;
-
-	if (call->in_batch)
-		return ctl_fail(call, ERR_STATE, CTL_INVALID_REQUEST, "%s takes time, so it cannot be part of a batch",
-				call->command->words);
-	if (s->n_pending >= CTL_PENDING_MAX)
-		return ctl_fail(call, ERR_LIMIT, CTL_NOT_NOW, "%u requests of this client still wait for their answers",
-				s->n_pending);
-	p = mem_new(sizeof(*p));
-	*p = (struct ctl_pending){ s, s->pending, &s->pending, call->id ? json_incref(call->id) : NULL, gone, arg };
-	if (p->next)
-		p->next->prev = &p->next;
-	s->pending = p;
-	s->n_pending++;
-	call->pending = p;
-	*ret = p;
-	return 0;
-}
-
-static void pending_free(struct ctl_pending *p)
-{
-	*p->prev = p->next;
-	if (p->next)
-		p->next->prev = p->prev;
-	p->session->n_pending--;
-	json_decref(p->id);
-	free(p);
-}
-
-static void session_send(struct ctl_session *s, json_t *message)
-{
-	char *line = dump_line(message);
-
-	s->write(s, line, strlen(line));
-	free(line);
-}
-
-static void pending_answer(struct ctl_pending *p, const struct ctl_call *call, int r)
-{
-	struct ctl_session *s = p->session;
-	json_t *reply = p->id ? reply_to(call, r) : NULL;
-
-	if (!p->id)
-		json_decref(call->result);
-	pending_free(p);
-	if (reply)
-		session_send(s, reply);
-}
-
-void ctl_pending_finish(struct ctl_pending *p, json_t *result)
-{
-	struct ctl_call call = { .id = p->id, .result = result };
-
-	pending_answer(p, &call, 0);
-}
-
-void ctl_pending_fail(struct ctl_pending *p, enum ctl_code code, const char *fmt, ...)
-{
-	struct ctl_call call = { .id = p->id, .err = { .code = code } };
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(call.err.message, sizeof(call.err.message), fmt, ap);
-	va_end(ap);
-	pending_answer(p, &call, ERR_STATE);
-}
-
-void ctl_pending_progress(struct ctl_pending *p, uint64_t done, uint64_t total, const char *what)
-{
-	if (p->id)
-		session_send(p->session, json_pack("{s:s, s:s, s:{s:O, s:I, s:I, s:s}}", "jsonrpc", "2.0", "method", "progress",
-						   "params", "id", p->id, "done", (json_int_t)done, "total",
-						   (json_int_t)total, "what", what));
-}
-
-void ctl_session_end(struct ctl_session *s)
-{
-	while (s->pending) {
-		struct ctl_pending *p = s->pending;
-		void (*gone)(void *arg) = p->gone;
-		void *arg = p->arg;
-
-		pending_free(p);
-		if (gone)
-			gone(arg);
-	}
-}
-
 /* -- lines -------------------------------------------------------------------------- */
 
 char *ctl_answer(const struct ctl_commands *commands, struct ctl_session *session, const char *line, size_t len)
@@ -289,14 +189,14 @@ char *ctl_answer(const struct ctl_commands *commands, struct ctl_session *sessio
 	json_t *request, *reply;
 
 	if (len > CTL_LINE_MAX || !depth_is_ok(line, len))
-		return dump_line(reply_error(NULL, CTL_INVALID_REQUEST, "the request is too long or too deep"));
+		return rpc_line(reply_error(NULL, CTL_INVALID_REQUEST, "the request is too long or too deep"));
 	request = json_loadb(line, len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, NULL);
 	if (!request)
-		return dump_line(reply_error(NULL, CTL_PARSE_ERROR, "the line is not JSON"));
+		return rpc_line(reply_error(NULL, CTL_PARSE_ERROR, "the line is not JSON"));
 	if (json_is_array(request))
 		reply = answer_batch(commands, session, request);
 	else
 		reply = answer_one(commands, session, request, false);
 	json_decref(request);
-	return dump_line(reply);
+	return rpc_line(reply);
 }

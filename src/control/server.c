@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -21,33 +22,82 @@
 #include <nonos/log.h>
 #include <nonos/mem.h>
 
-enum { IDLE_S = 300, WRITE_S = 30, OUTPUT_MAX = 8 << 20, GROUPS_MAX = 256 };
-
-struct client {
-	struct ctl_session session;	/* first: session_write() is given this */
-	struct ctl_server *server;
-	struct client *next, **prev;
-	struct bufferevent *bev;
-	bool closing;		/* close once the output is written */
+enum {
+	IDLE_S = 300,
+	WRITE_S = 30,
+	OUTPUT_PAUSE = 256 << 10,	/* beyond, the next request waits, and events are lost */
+	OUTPUT_MAX = 8 << 20,		/* beyond, the client is dropped: late answers do not wait */
+	OUTPUT_ALL_MAX = 64 << 20,	/* of all clients; beyond, so is the one who owes most */
+	INPUT_MAX = 2 * CTL_LINE_MAX,
+	TURN_US = 2000,			/* of answering before the rest of the daemon has its turn */
+	GROUPS_MAX = 256,
 };
 
+struct client {
+	struct ctl_session session;	/* first: its hooks are given this */
+	struct ctl_server *server;
+	struct client *next, **prev;
+	struct client *next_ready;	/* waits for its turn; a link of server->ready */
+	struct bufferevent *bev;
+	uid_t uid;
+	bool is_ready;		/* in that list */
+	bool closing;		/* close once what it asked is answered */
+	bool doomed;		/* close at its turn */
+};
+
+/*
+ * Clients with something to do wait in a line, and each has one request
+ * answered before the next is looked at; after TURN_US the loop goes on with
+ * other work. Callbacks and hooks never free a client, its turn does.
+ */
 struct ctl_server {
 	struct event_base *base;
 	char *path;
 	struct evconnlistener *listener;
 	const struct ctl_commands *commands;
 	struct client *clients;
-	unsigned n_clients;
+	unsigned n_clients, clients_max, n_pending;
+	struct client *ready, **ready_end;
+	struct event *turn;
 	dev_t dev;		/* of the socket file, so that only our own is removed */
 	ino_t ino;
 };
 
+static size_t output_len(const struct client *c)
+{
+	return evbuffer_get_length(bufferevent_get_output(c->bev));
+}
+
+static void client_wake(struct client *c)
+{
+	static const struct timeval now = { 0 };
+	struct ctl_server *s = c->server;
+
+	if (c->is_ready)
+		return;
+	c->is_ready = true;
+	c->next_ready = NULL;
+	*s->ready_end = c;
+	s->ready_end = &c->next_ready;
+	event_add(s->turn, &now);
+}
+
+static void client_doom(struct client *c)
+{
+	c->doomed = true;
+	c->session.topics[0] = '\0';
+	bufferevent_disable(c->bev, EV_READ | EV_WRITE);
+	client_wake(c);
+}
+
+/* Not while it waits for its turn. */
 static void client_free(struct client *c)
 {
 	*c->prev = c->next;
 	if (c->next)
 		c->next->prev = c->prev;
 	c->server->n_clients--;
+	c->session.settled = NULL;
 	ctl_session_end(&c->session);
 	bufferevent_free(c->bev);
 	free(c);
@@ -70,29 +120,86 @@ static bool in_group(int fd, gid_t primary, gid_t wanted)
 	return false;
 }
 
-/* The file's mode decides who may connect; its owner and group, who may change things. */
-static bool peer_may_change(int fd, const char *path)
+static bool peer_is_owner(uid_t uid)
 {
-	struct ucred peer;
-	socklen_t len = sizeof(peer);
+	return uid == 0 || uid == geteuid();
+}
+
+/* The file's mode decides who may connect; its owner and group, who may change things. */
+static bool peer_may_change(int fd, const struct ucred *peer, const char *path)
+{
 	struct stat st;
 
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0 || len != sizeof(peer))
-		return false;
-	if (peer.uid == 0 || peer.uid == geteuid())
+	if (peer_is_owner(peer->uid))
 		return true;
-	return stat(path, &st) == 0 && st.st_mode & S_IWGRP && in_group(fd, peer.gid, st.st_gid);
+	return stat(path, &st) == 0 && st.st_mode & S_IWGRP && in_group(fd, peer->gid, st.st_gid);
 }
 
-/* -- lines ------------------------------------------------------------------- */
+/* One user must not keep the others out, nor all of them the operator. */
+static bool has_place(const struct ctl_server *s, uid_t uid)
+{
+	unsigned reserved = s->clients_max / (CTL_CLIENTS_MAX / CTL_CLIENTS_RESERVED), n = 0;
 
-/* An answer that took time. A client that does not read is found out by the write timeout. */
+	if (peer_is_owner(uid))
+		return s->n_clients < s->clients_max;
+	for (const struct client *c = s->clients; c; c = c->next)
+		n += c->uid == uid;
+	return s->n_clients < s->clients_max - reserved &&
+	       n < s->clients_max / (CTL_CLIENTS_MAX / CTL_CLIENTS_OF_USER);
+}
+
+/* -- writing ------------------------------------------------------------------- */
+
+/* Late answers and events are few for one client, but there are many clients. */
+static void relieve(struct ctl_server *s)
+{
+	struct client *most = NULL;
+	size_t sum = 0;
+
+	for (struct client *c = s->clients; c; c = c->next) {
+		if (c->doomed)
+			continue;
+		sum += output_len(c);
+		if (!most || output_len(c) > output_len(most))
+			most = c;
+	}
+	if (sum <= OUTPUT_ALL_MAX)
+		return;
+	log_limited(LOG_LEVEL_NOTICE, "Control clients do not read their answers; the one that owes most is dropped.");
+	client_doom(most);
+}
+
+static void client_write(struct client *c, const char *line, size_t len)
+{
+	if (c->doomed)
+		return;
+	bufferevent_write(c->bev, line, len);
+	if (output_len(c) > OUTPUT_MAX) {
+		log_limited(LOG_LEVEL_NOTICE, "A control client does not read its answers and is dropped.");
+		client_doom(c);
+	} else if (output_len(c) > OUTPUT_PAUSE) {
+		relieve(c->server);
+	}
+}
+
 static void session_write(struct ctl_session *s, const char *line, size_t len)
 {
-	struct client *c = (struct client *)s;
-
-	bufferevent_write(c->bev, line, len);
+	client_write((struct client *)s, line, len);
 }
+
+static bool session_has_room(const struct ctl_session *s)
+{
+	const struct client *c = (const struct client *)s;
+
+	return !c->doomed && !c->closing && output_len(c) < OUTPUT_PAUSE;
+}
+
+static void session_settled(struct ctl_session *s)
+{
+	client_wake((struct client *)s);
+}
+
+/* -- a turn ---------------------------------------------------------------------- */
 
 static void client_answer(struct client *c, const char *line, size_t len)
 {
@@ -100,86 +207,115 @@ static void client_answer(struct client *c, const char *line, size_t len)
 
 	if (!reply)
 		return;
-	bufferevent_write(c->bev, reply, strlen(reply));
+	client_write(c, reply, strlen(reply));
 	free(reply);
 }
 
-static void client_free_if_done(struct client *c)
+static void client_close_when_answered(struct client *c)
 {
-	if (evbuffer_get_length(bufferevent_get_output(c->bev)) == 0 && c->session.n_pending == 0)
+	c->closing = true;
+	c->session.topics[0] = '\0';
+	bufferevent_disable(c->bev, EV_READ);
+	client_wake(c);
+}
+
+/* Answer one line, if there is one and the client reads. False: nothing more to do now. */
+static bool client_step(struct client *c)
+{
+	struct evbuffer *in = bufferevent_get_input(c->bev);
+	size_t len;
+	char *line;
+
+	if (output_len(c) >= OUTPUT_PAUSE)
+		return false;	/* write_cb() comes back here */
+	line = evbuffer_readln(in, &len, EVBUFFER_EOL_LF);
+	if (line) {
+		client_answer(c, line, len);
+		free(line);
+		return true;
+	}
+	if (!c->closing && evbuffer_get_length(in) > CTL_LINE_MAX) {
+		/* One answer says why, then the line's end is not waited for. */
+		client_answer(c, "[[[[[[[[[", CTL_DEPTH_MAX + 1);
+		client_close_when_answered(c);
+	}
+	return false;
+}
+
+static void client_turn(struct client *c)
+{
+	if (!c->doomed && client_step(c))
+		client_wake(c);
+	else if (c->doomed || (c->closing && output_len(c) == 0 && c->session.n_pending == 0))
 		client_free(c);
 }
 
-static void client_close_when_written(struct client *c)
+static struct client *take_ready(struct ctl_server *s)
 {
-	c->closing = true;
-	bufferevent_disable(c->bev, EV_READ);
-	client_free_if_done(c);
+	struct client *c = s->ready;
+
+	s->ready = c->next_ready;
+	if (!s->ready)
+		s->ready_end = &s->ready;
+	c->is_ready = false;
+	return c;
+}
+
+static void turn_cb(evutil_socket_t fd, short what, void *arg)
+{
+	static const struct timeval now = { 0 };
+	struct ctl_server *s = arg;
+	uint64_t end;
+
+	(void)fd;
+	(void)what;
+	clock_update();
+	end = clock_precise_us() + TURN_US;
+	while (s->ready && clock_precise_us() < end)
+		client_turn(take_ready(s));
+	if (s->ready)
+		event_add(s->turn, &now);
 }
 
 static void read_cb(struct bufferevent *bev, void *arg)
 {
-	struct evbuffer *in = bufferevent_get_input(bev), *out = bufferevent_get_output(bev);
-	struct client *c = arg;
-	size_t len;
-	char *line;
-
-	clock_update();
-	while (evbuffer_get_length(out) < OUTPUT_MAX && (line = evbuffer_readln(in, &len, EVBUFFER_EOL_LF))) {
-		client_answer(c, line, len);
-		free(line);
-	}
-	if (evbuffer_get_length(out) >= OUTPUT_MAX) {
-		log_limited(LOG_LEVEL_NOTICE, "A control client does not read its answers and is dropped.");
-		client_free(c);
-	} else if (evbuffer_get_length(in) > CTL_LINE_MAX) {
-		/* One answer says why, then the line's end is not waited for. */
-		client_answer(c, "[[[[[[[[[", CTL_DEPTH_MAX + 1);
-		client_close_when_written(c);
-	}
+	(void)bev;
+	client_wake(arg);
 }
 
 static void write_cb(struct bufferevent *bev, void *arg)
 {
-	struct client *c = arg;
-
 	(void)bev;
-	if (c->closing)
-		client_free_if_done(c);
+	client_wake(arg);
 }
 
 static void event_cb(struct bufferevent *bev, short what, void *arg)
 {
 	struct client *c = arg;
 
-	(void)bev;
+	/* Who waits for an answer or for events has nothing to say. */
+	if (what & BEV_EVENT_TIMEOUT && what & BEV_EVENT_READING && (c->session.n_pending || c->session.topics[0]))
+		bufferevent_enable(bev, EV_READ);
 	/* A client may close its sending side and still wait for the answers. */
-	if (what & BEV_EVENT_EOF && !(what & BEV_EVENT_ERROR))
-		client_close_when_written(c);
+	else if (what & BEV_EVENT_EOF && !(what & BEV_EVENT_ERROR))
+		client_close_when_answered(c);
 	else
-		client_free(c);
+		client_doom(c);
 }
 
-static void accept_cb(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *sa, int sa_len,
-		      void *arg)
+/* -- accepting --------------------------------------------------------------------- */
+
+static void client_new(struct ctl_server *s, int fd, const struct ucred *peer)
 {
 	static const struct timeval idle = { .tv_sec = IDLE_S }, write_wait = { .tv_sec = WRITE_S };
-	struct ctl_server *s = arg;
-	struct client *c;
+	struct client *c = mem_new(sizeof(*c));
 
-	(void)listener;
-	(void)sa;
-	(void)sa_len;
-	clock_update();
-	if (s->n_clients >= CTL_CLIENTS_MAX) {
-		log_limited(LOG_LEVEL_WARN, "Too many control clients; one was turned away.");
-		close(fd);
-		return;
-	}
-	c = mem_new(sizeof(*c));
 	c->server = s;
-	c->session.may_change = peer_may_change(fd, s->path);
-	c->session.write = session_write;
+	c->uid = peer->uid;
+	c->session = (struct ctl_session){
+		.may_change = peer_may_change(fd, peer, s->path), .write = session_write,
+		.has_room = session_has_room, .settled = session_settled, .n_pending_all = &s->n_pending,
+	};
 	c->bev = bufferevent_socket_new(s->base, fd, BEV_OPT_CLOSE_ON_FREE);
 	if (!c->bev)
 		mem_fail();
@@ -190,8 +326,28 @@ static void accept_cb(struct evconnlistener *listener, evutil_socket_t fd, struc
 	s->clients = c;
 	s->n_clients++;
 	bufferevent_setcb(c->bev, read_cb, write_cb, event_cb, c);
+	bufferevent_setwatermark(c->bev, EV_READ, 0, INPUT_MAX);
 	bufferevent_set_timeouts(c->bev, &idle, &write_wait);
 	bufferevent_enable(c->bev, EV_READ | EV_WRITE);
+}
+
+static void accept_cb(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *sa, int sa_len,
+		      void *arg)
+{
+	struct ctl_server *s = arg;
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
+
+	(void)listener;
+	(void)sa;
+	(void)sa_len;
+	clock_update();
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 && len == sizeof(peer) && has_place(s, peer.uid)) {
+		client_new(s, fd, &peer);
+		return;
+	}
+	log_limited(LOG_LEVEL_WARN, "Too many control clients; one was turned away.");
+	close(fd);
 }
 
 /* Out of descriptors, most likely: the listener stays, and tries again by itself. */
@@ -272,6 +428,16 @@ static int bind_socket(int *ret_fd, const char *path, mode_t mode, char *err, si
 	return 0;
 }
 
+/* At most half of the descriptors that this process may have. */
+static unsigned clients_max(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur / 2 >= CTL_CLIENTS_MAX)
+		return CTL_CLIENTS_MAX;
+	return (unsigned)limit.rlim_cur / 2;
+}
+
 int ctl_server_new(struct ctl_server **ret, struct event_base *base, const char *path, mode_t mode,
 		   const struct ctl_commands *commands, char *err, size_t err_cap)
 {
@@ -286,6 +452,11 @@ int ctl_server_new(struct ctl_server **ret, struct event_base *base, const char 
 	s->base = base;
 	s->path = mem_strdup(path);
 	s->commands = commands;
+	s->clients_max = clients_max();
+	s->ready_end = &s->ready;
+	s->turn = event_new(base, -1, 0, turn_cb, s);
+	if (!s->turn)
+		mem_fail();
 	if (lstat(path, &st) == 0) {
 		s->dev = st.st_dev;
 		s->ino = st.st_ino;
@@ -311,9 +482,35 @@ void ctl_server_free(struct ctl_server *s)
 		evbuffer_write(bufferevent_get_output(bev), bufferevent_getfd(bev));
 		client_free(s->clients);
 	}
+	event_free(s->turn);
 	evconnlistener_free(s->listener);
 	if (lstat(s->path, &st) == 0 && st.st_dev == s->dev && st.st_ino == s->ino)
 		(void)!unlink(s->path);
 	free(s->path);
 	free(s);
+}
+
+/* -- events ------------------------------------------------------------------------- */
+
+bool ctl_has_listener(const struct ctl_server *s, const char *topic)
+{
+	for (const struct client *c = s ? s->clients : NULL; c; c = c->next)
+		if (ctl_session_hears(&c->session, topic))
+			return true;
+	return false;
+}
+
+void ctl_publish(struct ctl_server *s, const char *topic, json_t *data)
+{
+	char *line;
+
+	if (!ctl_has_listener(s, topic)) {
+		json_decref(data);
+		return;
+	}
+	line = ctl_event_line(topic, data);
+	for (struct client *c = s->clients; c; c = c->next)
+		if (ctl_session_hears(&c->session, topic))
+			ctl_session_event(&c->session, line, strlen(line));
+	free(line);
 }

@@ -1,12 +1,15 @@
 #include "config.h"
 
+#include <fcntl.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -59,6 +62,11 @@ static int run_late(struct ctl_call *call)
 	return ctl_defer(&late, call, on_gone, NULL);
 }
 
+static int run_hear(struct ctl_call *call)
+{
+	return ctl_session_subscribe(call->session, NULL);
+}
+
 static int run_give(struct ctl_call *call)
 {
 	call->result = call->params ? json_deep_copy(call->params) : NULL;
@@ -80,10 +88,10 @@ static const struct command rows[] = {
 	{ "ping", COMMAND_DAEMON, 0, "", NULL, 0 }, { "change", COMMAND_DAEMON, CMD_CHANGES, "", NULL, 0 },
 	{ "cut", COMMAND_DAEMON, 0, "", NULL, 0 }, { "late", COMMAND_DAEMON, 0, "", NULL, 0 },
 	{ "give", COMMAND_DAEMON, 0, "", give_args, sizeof(give_args) / sizeof(give_args[0]) },
-	{ "local", COMMAND_LOCAL, 0, "", NULL, 0 },
+	{ "local", COMMAND_LOCAL, 0, "", NULL, 0 }, { "hear", COMMAND_DAEMON, 0, "", NULL, 0 },
 };
-static const ctl_run_fn handlers[] = { run_ping, run_change, run_cut, run_late, run_give, NULL };
-static const struct ctl_commands commands = { rows, handlers, 6, NULL };
+static const ctl_run_fn handlers[] = { run_ping, run_change, run_cut, run_late, run_give, NULL, run_hear };
+static const struct ctl_commands commands = { rows, handlers, 7, NULL };
 
 static char written[1024];
 
@@ -272,10 +280,17 @@ struct lab {
 	char dir[32], path[64];
 };
 
+enum { FILES_MAX = 128 };
+
 static int lab_up(void **state)
 {
 	struct lab *l = calloc(1, sizeof(*l));
+	struct rlimit limit, few;
 	char err[256];
+
+	getrlimit(RLIMIT_NOFILE, &limit);
+	few = (struct rlimit){ FILES_MAX, limit.rlim_max };
+	setrlimit(RLIMIT_NOFILE, &few);
 
 	strcpy(l->dir, "/tmp/nonos-ctl-XXXXXX");
 	assert_non_null(mkdtemp(l->dir));
@@ -283,6 +298,7 @@ static int lab_up(void **state)
 	l->base = event_base_new();
 	if (ctl_server_new(&l->server, l->base, l->path, 0640, &commands, err, sizeof(err)) < 0)
 		fail_msg("%s", err);
+	setrlimit(RLIMIT_NOFILE, &limit);
 	*state = l;
 	return 0;
 }
@@ -404,20 +420,215 @@ static void test_endless_line(void **state)
 	assert_int_equal(serve(l, pid), 0);
 }
 
+/* The limit is half of what the server could open when it started: lab_up() saw to that. */
 static void test_too_many_clients(void **state)
 {
 	struct lab *l = *state;
 	pid_t pid = fork();
 
 	if (pid == 0) {
-		int fds[CTL_CLIENTS_MAX + 1];
+		int fds[FILES_MAX / 2 + 1];
 		char c;
 
-		for (int i = 0; i <= CTL_CLIENTS_MAX; i++)
+		for (int i = 0; i <= FILES_MAX / 2; i++)
 			fds[i] = connect_raw(l->path);
-		_exit(read(fds[CTL_CLIENTS_MAX], &c, 1) == 0 ? 0 : 1);
+		_exit(read(fds[FILES_MAX / 2], &c, 1) == 0 ? 0 : 1);
 	}
 	assert_int_equal(serve(l, pid), 0);
+}
+
+/*
+ * Many lines at once, and a line that never ends, wait for nobody: another's
+ * question is answered long before the flood is.
+ */
+static void test_fairness(void **state)
+{
+	static const char ask[] = "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"}\n";
+	struct lab *l = *state;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		int flood = connect_raw(l->path), half = connect_raw(l->path), other = connect_raw(l->path);
+		char got[512];
+		ssize_t n;
+
+		if (write(half, ask, 20) != 20)
+			_exit(1);
+		fcntl(flood, F_SETFL, O_NONBLOCK);
+		for (int i = 0; i < 100000 && write(flood, ask, sizeof(ask) - 1) > 0; i++)
+			;
+		for (int i = 0; i < 100; i++) {
+			if (write(other, ask, sizeof(ask) - 1) < 0)
+				_exit(2);
+			n = read(other, got, sizeof(got));
+			if (n <= 0 || got[n - 1] != '\n')
+				_exit(3);
+		}
+		/* The flood is answered, too, once it is read. */
+		fcntl(flood, F_SETFL, 0);
+		shutdown(flood, SHUT_WR);
+		for (n = 1; n > 0; n = read(flood, got, sizeof(got)))
+			;
+		_exit(n < 0 ? 4 : 0);
+	}
+	assert_int_equal(serve(l, pid), 0);
+}
+
+/* -- events -------------------------------------------------------------------------- */
+
+static void test_globs(void **state)
+{
+	static const struct {
+		const char *globs, *text;
+		bool match;
+	} cases[] = {
+		{ "status", "status", true }, { "status", "statu", false }, { "status", "statuses", false },
+		{ "rewards.*", "rewards.list", true }, { "rewards.*", "rewards", false }, { "*", "", true },
+		{ "*", "a.b", true }, { "a*b*c", "axxbyyc", true }, { "a*b*c", "axxbyy", false }, { "a**", "a", true },
+		{ "x status", "status", true }, { "x  status ", "status", true }, { "", "", false }, { " ", "", false },
+		{ "*.list", "token.list", true }, { "*a*a*a*a*a*a*a*b", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		if (ctl_globs_match(cases[i].globs, strlen(cases[i].globs), cases[i].text) != cases[i].match)
+			fail_msg("\"%s\" and \"%s\"", cases[i].globs, cases[i].text);
+	assert_true(ctl_glob_is_good("a_b-2.*"));
+	assert_false(ctl_glob_is_good(""));
+	assert_false(ctl_glob_is_good("A"));
+	assert_false(ctl_glob_is_good("a b"));
+	assert_false(ctl_glob_is_good("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"));
+}
+
+static bool room;
+
+static bool has_room(const struct ctl_session *s)
+{
+	(void)s;
+	return room;
+}
+
+static void send_event(struct ctl_session *s, const char *topic)
+{
+	char *line = ctl_event_line(topic, json_pack("{s:i}", "n", 1));
+
+	if (ctl_session_hears(s, topic))
+		ctl_session_event(s, line, strlen(line));
+	free(line);
+}
+
+/* Who is too slow is told how much it missed. */
+static void test_lost_events(void **state)
+{
+	struct ctl_session s = { .write = keep_line, .has_room = has_room };
+	json_t *topics = json_pack("[s, s]", "worker", "dir*.upload");
+
+	(void)state;
+	room = true;
+	written[0] = '\0';
+	send_event(&s, "worker.exit");
+	assert_int_equal(ctl_session_subscribe(&s, topics), 0);
+	send_event(&s, "links");
+	send_event(&s, "directory.consensus");
+	assert_string_equal(written, "");
+	send_event(&s, "worker.exit");
+	assert_non_null(strstr(written, "{\"jsonrpc\":\"2.0\",\"method\":\"event\",\"params\":{\"topic\":\"worker.exit\",\"time\":"));
+	assert_non_null(strstr(written, ",\"data\":{\"n\":1}}}\n"));
+	room = false;
+	written[0] = '\0';
+	send_event(&s, "worker");
+	send_event(&s, "directory.upload");
+	assert_string_equal(written, "");
+	room = true;
+	send_event(&s, "directory.upload");
+	assert_ptr_equal(strstr(written, "{\"jsonrpc\":\"2.0\",\"method\":\"lost\",\"params\":{\"events\":2}}\n"), written);
+	assert_non_null(strstr(written, "directory.upload"));
+	json_array_append_new(topics, json_string("bad topic"));
+	assert_int_equal(ctl_session_subscribe(&s, topics), ERR_MALFORMED);
+	assert_true(ctl_session_hears(&s, "worker"));	/* what it had stays */
+	json_array_clear(topics);
+	assert_int_equal(ctl_session_subscribe(&s, topics), 0);
+	assert_false(ctl_session_hears(&s, "worker"));
+	for (int i = 0; i < 10; i++)
+		json_array_append_new(topics, json_string("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"));
+	assert_int_equal(ctl_session_subscribe(&s, topics), ERR_TOO_LONG);
+	assert_int_equal(ctl_session_subscribe(&s, NULL), 0);
+	assert_true(ctl_session_hears(&s, "anything.at.all"));
+	json_decref(topics);
+}
+
+static void publish_cb(evutil_socket_t fd, short what, void *arg)
+{
+	static const struct timeval soon = { .tv_usec = 1000 };
+	struct lab *l = arg;
+
+	(void)fd;
+	(void)what;
+	ctl_publish(l->server, "links", json_pack("{s:i}", "n", 7));
+	event_base_once(l->base, -1, EV_TIMEOUT, publish_cb, l, &soon);
+}
+
+/* Events reach who subscribed; one who never reads them does no harm. */
+static void test_events(void **state)
+{
+	static const struct timeval soon = { .tv_usec = 1000 };
+	static const char ask[] = "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"hear\"}\n";
+	struct lab *l = *state;
+	pid_t pid;
+
+	ctl_publish(NULL, "links", json_object());
+	ctl_publish(l->server, "links", json_object());
+	assert_false(ctl_has_listener(l->server, "links"));
+	event_base_once(l->base, -1, EV_TIMEOUT, publish_cb, l, &soon);
+	pid = fork();
+	if (pid == 0) {
+		int deaf = connect_raw(l->path), fd = connect_raw(l->path);
+		char got[4096];
+		size_t lines = 0;
+
+		if (write(deaf, ask, sizeof(ask) - 1) < 0 || write(fd, ask, sizeof(ask) - 1) < 0)
+			_exit(1);
+		while (lines < 100) {
+			ssize_t n = read(fd, got, sizeof(got) - 1);
+
+			if (n <= 0)
+				_exit(2);
+			got[n] = '\0';
+			if (lines == 0 && !strstr(got, "\"result\":null"))
+				_exit(3);
+			for (ssize_t i = 0; i < n; i++)
+				lines += got[i] == '\n';
+		}
+		_exit(strstr(got, "\"topic\":\"links\"") ? 0 : 4);
+	}
+	assert_int_equal(serve(l, pid), 0);
+}
+
+/* A client that hangs up while its answer is being made is closed when the answer is there. */
+static void test_late_and_gone(void **state)
+{
+	static const char ask[] = "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"late\"}\n";
+	static const char note[] = "{\"jsonrpc\":\"2.0\",\"method\":\"late\"}\n";
+	static const struct timeval step = { .tv_usec = 20000 };
+	struct lab *l = *state;
+
+	for (int i = 0; i < 2; i++) {
+		int fd = connect_raw(l->path);
+		char got[512];
+
+		late = NULL;
+		assert_true(write(fd, i ? note : ask, strlen(i ? note : ask)) > 0);
+		shutdown(fd, SHUT_WR);
+		event_base_loopexit(l->base, &step);
+		event_base_dispatch(l->base);
+		assert_non_null(late);
+		ctl_pending_finish(late, json_true());
+		event_base_loopexit(l->base, &step);
+		event_base_dispatch(l->base);
+		read_all(fd, got, sizeof(got));		/* to its end: the server has closed it */
+		assert_int_equal(strstr(got, "\"result\":true") != NULL, i == 0);
+		close(fd);
+	}
 }
 
 /* A second daemon must not take the socket of a living one, nor remove other files. */
@@ -469,9 +680,14 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_framing, lab_up, lab_down),
 		cmocka_unit_test_setup_teardown(test_endless_line, lab_up, lab_down),
 		cmocka_unit_test_setup_teardown(test_too_many_clients, lab_up, lab_down),
+		cmocka_unit_test_setup_teardown(test_fairness, lab_up, lab_down),
+		cmocka_unit_test_setup_teardown(test_events, lab_up, lab_down),
+		cmocka_unit_test_setup_teardown(test_late_and_gone, lab_up, lab_down),
+		cmocka_unit_test(test_globs), cmocka_unit_test(test_lost_events),
 		cmocka_unit_test_setup_teardown(test_socket_file, lab_up, lab_down),
 		cmocka_unit_test(test_no_daemon),
 	};
 
+	signal(SIGPIPE, SIG_IGN);	/* as the daemon does */
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
