@@ -98,7 +98,7 @@ static int expiry_hours(uint32_t *ret, int64_t expires)
 int cert_make(uint8_t *out, size_t cap, size_t *ret_len, const struct cert_request *q)
 {
 	struct wr w = wr_init(out, cap);
-	bool named = q->type == CERT_SIGNING;
+	bool named = q->type == CERT_SIGNING || q->type == CERT_FAMILY;
 	uint32_t hours;
 	uint8_t *sig;
 

@@ -18,6 +18,7 @@ enum cert_type {
 	CERT_AUTH = 6,		/* signing key certifies the link authentication key */
 	CERT_CROSS = 7,		/* RSA identity certifies the Ed25519 identity */
 	CERT_NTOR = 10,		/* ntor key, as Ed25519, certifies the identity */
+	CERT_FAMILY = 12,	/* family key certifies the identity of a relay in the family */
 };
 
 enum cert_key_type { CERT_KEY_ED25519 = 1, CERT_KEY_SHA256_X509 = 3 };
@@ -61,7 +62,7 @@ struct cert_request {
 	const uint8_t *signer_public;	/* 32 bytes */
 };
 
-/* Make a certificate; type 4 carries the signed-with extension. ERR_RANGE, ERR_TOO_LONG. */
+/* Make a certificate; types 4 and 12 carry the signed-with extension. ERR_RANGE, ERR_TOO_LONG. */
 int cert_make(uint8_t *out, size_t cap, size_t *ret_len, const struct cert_request *q);
 
 /* Make a cross-certificate: `identity` vouches for `ed_id` until `expires`. */

@@ -20,6 +20,7 @@ enum { KEY_TAG_LEN = 32, KEY_FILE_CAP = 4096 };
 #define KEY_TAG_ED_SIGNING	"ed25519v1-secret: type4"
 #define KEY_TAG_ED_SIGNING_CERT	"ed25519v1-cert: type4"
 #define KEY_TAG_NTOR		"c25519v1: onion"
+#define KEY_TAG_FAMILY		"ed25519v1-secret: fmly-id"
 
 /* Borrow what follows the tag of a file's bytes. ERR_MALFORMED for another tag. */
 int key_tagged_parse(const uint8_t **ret_body, size_t *ret_len, const char *tag,

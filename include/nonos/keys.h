@@ -30,6 +30,7 @@
 #include <nonos/relay.h>
 
 struct relay_keys;
+struct families;
 
 /* Seconds of the schedule. */
 enum {
@@ -100,6 +101,7 @@ struct descriptor_facts {
 	bool allow_private;		/* else private networks are rejected in front */
 	bool dir_cache;			/* tunnelled-dir-server and DirCache=2 */
 	const char *const *family;	/* "$HEX" or nicknames, NULL-terminated, or NULL */
+	const struct families *families;	/* each certifies us; or NULL */
 	bool hibernating;
 	int64_t published;
 	/* bandwidth history for extra-info: bytes per interval, oldest first */

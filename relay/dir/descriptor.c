@@ -70,6 +70,8 @@ struct doc {
 	size_t rsa_len;			/* what that signs */
 	size_t ed_len;			/* what the Ed25519 signature signs */
 	unsigned policy_lines;
+	size_t n_family_certs;
+	struct dir_item family_certs[FAMILIES_MAX];
 	struct dir_item items[S_FIELDS];	/* keyword.p NULL: not there */
 };
 
@@ -104,6 +106,15 @@ static int take_item(struct doc *d, const struct rule *rules, size_t i, const st
 	return 0;
 }
 
+/* The one item that may come several times; more than this authorities refuse (proposal 321). */
+static int take_family_cert(struct doc *d, const struct dir_item *it)
+{
+	if (d->n_family_certs == FAMILIES_MAX || it->args.len || !it->object.p)
+		return ERR_MALFORMED;
+	d->family_certs[d->n_family_certs++] = *it;
+	return 0;
+}
+
 /* Both signatures cover the text from its start: how much of it? */
 static int measure(struct doc *d, const struct dir_item *ed, const struct dir_item *rsa)
 {
@@ -135,6 +146,8 @@ static int doc_cut(struct doc *d, const struct rule *rules, size_t n_rules, size
 		r = check_place(&it, i, position, ed.start != NULL);
 		if (r == 0 && i < n_rules)
 			r = take_item(d, rules, i, &it);
+		if (r == 0 && dir_item_is(&it, "family-cert"))
+			r = take_family_cert(d, &it);
 		if (r < 0)
 			return r;
 		d->policy_lines += dir_item_is(&it, "accept") || dir_item_is(&it, "reject");
@@ -219,6 +232,22 @@ static int key_object(uint8_t der[RSA_PUB_DER_CAP], size_t *ret_len, const struc
 	return dir_object(it, "RSA PUBLIC KEY", der, RSA_PUB_DER_CAP, ret_len);
 }
 
+/* Whose certificates the descriptor shows; whether they are good, families_check() tells. */
+static int families_fill(struct descriptor_view *v, const struct doc *d)
+{
+	for (size_t i = 0; i < d->n_family_certs; i++) {
+		uint8_t buf[2 * CERT_CAP];
+		struct cert c;
+		size_t len;
+
+		if (dir_object(&d->family_certs[i], "FAMILY CERT", buf, sizeof(buf), &len) < 0 ||
+		    cert_parse(&c, buf, len) < 0 || !c.signed_with)
+			return ERR_MALFORMED;
+		memcpy(v->families[v->n_families++], c.signed_with, FAMILY_ID_LEN);
+	}
+	return 0;
+}
+
 static int view_fill(struct descriptor_view *ret, const struct doc *d)
 {
 	struct descriptor_view v = { .text = { d->text, d->len } };
@@ -230,7 +259,7 @@ static int view_fill(struct descriptor_view *ret, const struct doc *d)
 	    bandwidth_check(&d->items[S_BANDWIDTH]) < 0 ||
 	    dir_arg_base64(&master, v.ed_id, sizeof(v.ed_id)) < 0 ||
 	    dir_arg_time(&published, &v.published) < 0 ||
-	    extra_digest_parse(&v, &d->items[S_EXTRA_DIGEST]) < 0 ||
+	    extra_digest_parse(&v, &d->items[S_EXTRA_DIGEST]) < 0 || families_fill(&v, d) < 0 ||
 	    key_object(der, &der_len, &d->items[S_SIGNING_KEY]) < 0)
 		return ERR_MALFORMED;
 	sha1(v.rsa_id, der, der_len);
@@ -372,6 +401,21 @@ static int check_fingerprint(const struct dir_item *fingerprint, const struct de
 	return 0;
 }
 
+static int families_check(const struct doc *d, const struct descriptor_view *v, int64_t now)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < d->n_family_certs; i++) {
+		uint8_t buf[2 * CERT_CAP], id[FAMILY_ID_LEN];
+		size_t len;
+
+		r = dir_object(&d->family_certs[i], "FAMILY CERT", buf, sizeof(buf), &len);
+		if (r == 0)
+			r = family_cert_check(id, buf, len, v->ed_id, now);
+	}
+	return r;
+}
+
 int descriptor_check(const char *text, size_t len, int64_t now)
 {
 	struct descriptor_view v;
@@ -394,6 +438,8 @@ int descriptor_check(const char *text, size_t len, int64_t now)
 		r = check_rsa(&d.items[S_SIGNING_KEY], &d.items[S_SIG_RSA], "SIGNATURE", v.digest, sizeof(v.digest));
 	if (r == 0)
 		r = check_onion_crosscert(&d, &v);
+	if (r == 0)
+		r = families_check(&d, &v, now);
 	return r;
 }
 

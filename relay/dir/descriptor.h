@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <nonos/family.h>
+
 #include "dirtext.h"
 
 enum {
@@ -30,6 +32,8 @@ struct descriptor_view {
 	bool has_extra;			/* extra-info-digest is there */
 	bool has_extra_sha256;
 	uint8_t extra_sha1[20], extra_sha256[32];
+	size_t n_families;		/* as its family-cert items claim */
+	uint8_t families[FAMILIES_MAX][FAMILY_ID_LEN];
 };
 
 /*

@@ -14,6 +14,7 @@
 #include <nonos/bytes.h>
 #include <nonos/encode.h>
 #include <nonos/err.h>
+#include <nonos/family.h>
 #include <nonos/mem.h>
 #include <nonos/policy.h>
 #include <nonos/secret.h>
@@ -346,6 +347,23 @@ static void put_family(struct wr *w, const struct descriptor_facts *f)
 	wr_printf(w, "\n");
 }
 
+/* A fresh certificate in each descriptor, so that none grows old (proposal 321). */
+static int put_family_certs(struct wr *w, const struct relay_keys *k, const struct descriptor_facts *f)
+{
+	for (size_t i = 0; i < families_count(f->families); i++) {
+		uint8_t cert[CERT_CAP];
+		size_t len;
+		int r = families_certify(cert, sizeof(cert), &len, f->families, i, k->ed_id,
+					 f->published + FAMILY_CERT_LIFETIME_S);
+
+		if (r < 0)
+			return r;
+		wr_printf(w, "family-cert\n");
+		put_object(w, "FAMILY CERT", cert, len);
+	}
+	return 0;
+}
+
 static int put_descriptor(struct wr *w, const struct relay_keys *k, const struct descriptor_facts *f,
 			  const char *extra, size_t extra_len)
 {
@@ -358,6 +376,9 @@ static int put_descriptor(struct wr *w, const struct relay_keys *k, const struct
 	if (r < 0)
 		return r;
 	put_family(w, f);
+	r = put_family_certs(w, k, f);
+	if (r < 0)
+		return r;
 	if (f->contact)
 		wr_printf(w, "contact %s\n", f->contact);
 	r = put_policy(w, f);

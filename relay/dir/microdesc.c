@@ -2,8 +2,8 @@
 
 #include "microdesc.h"
 
-#include <stdbool.h>
 #include <string.h>
+#include <strings.h>
 
 #include <nonos/crypto.h>
 #include <nonos/encode.h>
@@ -175,4 +175,30 @@ int srvdesc_next(struct dirtext *t, struct dir_piece *ret)
 	ret->text = text;
 	memcpy(ret->digest, digest, sizeof(digest));
 	return 0;
+}
+
+bool microdesc_line(struct dir_item *ret, struct span text, const char *keyword)
+{
+	const char *line = dir_find_line(text.p, text.len, keyword);
+	struct dirtext t;
+
+	if (!line)
+		return false;
+	t = dirtext_init(line, text.len - (size_t)(line - text.p));
+	return dirtext_next(&t, ret) == 0;
+}
+
+bool microdesc_has_word(struct span text, const char *keyword, const char *word)
+{
+	bool any_case = strcmp(keyword, "family") == 0;
+	size_t len = strlen(word);
+	struct dir_item it;
+	struct span s;
+
+	if (!microdesc_line(&it, text, keyword))
+		return false;
+	while (dir_arg(&it, &s))
+		if (s.len == len && (any_case ? strncasecmp(s.p, word, len) : strncmp(s.p, word, len)) == 0)
+			return true;
+	return false;
 }

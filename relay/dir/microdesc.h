@@ -7,6 +7,7 @@
 #ifndef RELAY_DIR_MICRODESC_H
 #define RELAY_DIR_MICRODESC_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -37,5 +38,14 @@ int microdesc_read(struct microdesc_facts *ret, const char *text, size_t len);
  * digest alone would let a mangled one through.
  */
 int srvdesc_next(struct dirtext *t, struct dir_piece *ret);
+
+/*
+ * The first line of a microdescriptor that begins with `keyword`: dir_arg() takes its words.
+ * False when there is none.
+ */
+bool microdesc_line(struct dir_item *ret, struct span text, const char *keyword);
+
+/* Does its line `keyword` have this word? Of "family" upper and lower case are one (dir-spec 2.1.1). */
+bool microdesc_has_word(struct span text, const char *keyword, const char *word);
 
 #endif

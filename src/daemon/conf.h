@@ -59,6 +59,7 @@ struct authority_list {
 #define OPTION_C_ADDR struct addr_list
 #define OPTION_C_ADDR_PORT struct addr_list
 #define OPTION_C_FAMILY struct text_list
+#define OPTION_C_FAMILY_ID struct text_list
 #define OPTION_C_AUTHORITY struct authority_list
 
 enum option_id {
@@ -85,6 +86,10 @@ struct config_report {
 };
 
 void config_report_free(struct config_report *rep);
+
+/* Add a complaint. `line` 0: about the file as a whole. */
+void config_report_add(struct config_report *rep, const char *name, unsigned line,
+		       const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 
 /*
  * Parse and check `len` bytes of `text`; `name` stands for the file in

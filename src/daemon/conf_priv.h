@@ -7,7 +7,7 @@
 enum option_type {
 	TYPE_PATH, TYPE_STRING, TYPE_NICKNAME, TYPE_POLICY, TYPE_MODE, TYPE_COUNT, TYPE_U32, TYPE_BOOL,
 	TYPE_BYTES, TYPE_RATE, TYPE_DURATION, TYPE_LOG_LEVEL, TYPE_LOG_TARGET, TYPE_NETWORK,
-	TYPE_ADDR, TYPE_ADDR_PORT, TYPE_FAMILY, TYPE_AUTHORITY,
+	TYPE_ADDR, TYPE_ADDR_PORT, TYPE_FAMILY, TYPE_FAMILY_ID, TYPE_AUTHORITY,
 };
 
 struct option {
@@ -50,8 +50,5 @@ int option_set(struct config *c, const struct option *o, const char *text, char 
 
 /* Free what the field of `o` holds. */
 void option_clear(struct config *c, const struct option *o);
-
-void config_report_add(struct config_report *rep, const char *name, unsigned line,
-		       const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 
 #endif

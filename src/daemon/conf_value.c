@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include <nonos/err.h>
+#include <nonos/family.h>
 #include <nonos/log.h>
 #include <nonos/mem.h>
 #include <nonos/policy.h>
@@ -268,6 +269,14 @@ static int add_addr(struct addr_list *list, const struct option *o, const char *
 	return 0;
 }
 
+/* Takes over `item`. */
+static void text_list_add(struct text_list *list, char *item)
+{
+	list->v = mem_resize(list->v, list->n + 2, sizeof(*list->v));
+	list->v[list->n++] = item;
+	list->v[list->n] = NULL;
+}
+
 /* "$HEX40" or "HEX40" of a relay, or a nickname; kept with the dollar sign. */
 static int add_family(struct text_list *list, const char *text, char *err, size_t cap)
 {
@@ -284,9 +293,24 @@ static int add_family(struct text_list *list, const char *text, char *err, size_
 	item = fingerprint ? mem_printf("$%s", hex) : mem_strdup(text);
 	for (char *p = item; fingerprint && *p; p++)
 		*p = (char)toupper((unsigned char)*p);
-	list->v = mem_resize(list->v, list->n + 2, sizeof(*list->v));
-	list->v[list->n++] = item;
-	list->v[list->n] = NULL;
+	text_list_add(list, item);
+	return 0;
+}
+
+static int add_family_id(struct text_list *list, const char *text, char *err, size_t cap)
+{
+	uint8_t id[FAMILY_ID_LEN];
+
+	if (strcmp(text, "*") != 0 && family_id_parse(id, text) < 0) {
+		snprintf(err, cap, "must be a family's id, 43 characters of base64 as \"nonosctl family show\" "
+			 "prints them, or *");
+		return ERR_MALFORMED;
+	}
+	if (list->n == FAMILIES_MAX) {
+		snprintf(err, cap, "is given more than %d times", FAMILIES_MAX);
+		return ERR_LIMIT;
+	}
+	text_list_add(list, mem_strdup(text));
 	return 0;
 }
 
@@ -371,6 +395,8 @@ int option_set(struct config *c, const struct option *o, const char *text, char 
 		return add_addr(field, o, text, err, err_cap);
 	case TYPE_FAMILY:
 		return add_family(field, text, err, err_cap);
+	case TYPE_FAMILY_ID:
+		return add_family_id(field, text, err, err_cap);
 	case TYPE_AUTHORITY:
 		return add_authority(field, text, err, err_cap);
 	}
@@ -400,6 +426,7 @@ void option_clear(struct config *c, const struct option *o)
 		free(((struct addr_list *)field)->v);
 		break;
 	case TYPE_FAMILY:
+	case TYPE_FAMILY_ID:
 		text_list_free(field);
 		break;
 	case TYPE_AUTHORITY:

@@ -372,7 +372,7 @@ static int open_ground(struct keeper *k)
 
 static int open_keys(struct keeper *k)
 {
-	char err[PROCESS_ERR_CAP], rsa[41], ed[BASE64_CAP(32)];
+	char err[PROCESS_ERR_CAP], rsa[41], ed[BASE64_CAP(32)], id[FAMILY_ID_CAP];
 
 	if (keys_open(&k->keys, k->config->data_dir, clock_wall(), err, sizeof(err)) < 0)
 		return fail(err);
@@ -381,6 +381,10 @@ static int open_keys(struct keeper *k)
 	log_notice("This relay's identity. nickname=%s fingerprint=%s ed25519=%s", k->config->nickname, rsa, ed);
 	if (keys_write_fingerprints(k->keys, k->config->nickname) < 0)
 		log_warn("The fingerprint files in %s cannot be written.", k->config->data_dir);
+	if (keeper_open_families(&k->families, k, k->config, err, sizeof(err)) < 0)
+		return fail(err);
+	for (size_t i = 0; i < families_count(k->families); i++)
+		log_notice("This relay is in a family. id=%s", family_id_format(id, families_id(k->families, i)));
 	maintain_keys(k);
 	if (keeper_renew_link(k) < 0)
 		return fail("Link certificates cannot be made: is the signing key still valid?");
@@ -470,6 +474,7 @@ static void keeper_end(struct keeper *k)
 		save_bandwidth(k);
 		keys_free(k->keys);
 	}
+	families_free(k->families);
 	secret_free(k->link);
 	for (size_t i = 0; i < KEEPER_SIGNALS; i++)
 		if (k->signals[i])

@@ -17,6 +17,7 @@
 #include <nonos/clock.h>
 #include <nonos/control.h>
 #include <nonos/directory.h>
+#include <nonos/family.h>
 #include <nonos/keys.h>
 #include <nonos/relay.h>
 #include <nonos/secret.h>
@@ -62,6 +63,7 @@ struct keeper {
 	struct secret *link;		/* struct link_keys in force */
 	uint64_t link_renew_ms;
 	int64_t expiry_warned;		/* wall seconds */
+	struct families *families;	/* that we are in; or NULL */
 
 	struct settle *settle;
 	struct directory *directory;
@@ -118,6 +120,10 @@ void keeper_share_limits(struct relay_limits *ret, const struct config *c, unsig
 /* -- keeper_dir.c: what the network is told, and tells ------------------------ */
 
 int keeper_directory_start(struct keeper *k, char *err, size_t err_cap);
+
+/* Load the keys of the families that `c` names, from where the configuration in force has them. */
+int keeper_open_families(struct families **ret, const struct keeper *k, const struct config *c, char *err,
+			 size_t err_cap);
 
 /* Upload the descriptor soon, if there is all it needs. */
 void keeper_publish(struct keeper *k, const char *reason);

@@ -19,6 +19,7 @@ int keeper_confine(struct keeper *k, char *err, size_t err_cap)
 		{ k->config_path, SANDBOX_READ },
 		{ c->network_file, SANDBOX_READ },
 		{ c->resolv_conf, SANDBOX_READ },
+		{ c->family_key_dir, SANDBOX_READ },
 		{ NONOS_DATADIR, SANDBOX_READ },
 	};
 	char lacks[64];

@@ -155,6 +155,17 @@ static uint64_t advertised_observed(const struct keeper *k)
 	return observed > LEAST ? observed : LEAST;
 }
 
+int keeper_open_families(struct families **ret, const struct keeper *k, const struct config *c, char *err,
+			 size_t err_cap)
+{
+	const char *set = k->config->family_key_dir;
+	char *dir = set ? mem_strdup(set) : mem_printf("%s/keys", k->config->data_dir);
+	int r = families_open(ret, dir, (const char *const *)c->family_id.v, err, err_cap);
+
+	free(dir);
+	return r;
+}
+
 static int make_descriptor(void *arg, char **ret_descriptor, char **ret_extrainfo)
 {
 	struct keeper *k = arg;
@@ -169,6 +180,7 @@ static int make_descriptor(void *arg, char **ret_descriptor, char **ret_extrainf
 		.uptime_s = (clock_now_ms() - k->started_ms) / 1000,
 		.exit_policy = c->exit_policy, .allow_private = c->allow_private_addresses,
 		.dir_cache = c->dir_cache, .family = (const char *const *)c->family.v,
+		.families = k->families,
 		.published = clock_wall(),
 		.history_end = bandwidth_history_end(b), .history_interval_s = BANDWIDTH_DAY_S,
 		.read_history = b->read_days, .write_history = b->write_days, .history_len = b->n_days,

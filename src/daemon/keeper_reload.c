@@ -19,7 +19,7 @@ struct reload {
 static bool is_in_descriptor(enum option_id id)
 {
 	static const enum option_id ids[] = {
-		OPTION_nickname, OPTION_address, OPTION_exit_policy, OPTION_contact, OPTION_family,
+		OPTION_nickname, OPTION_address, OPTION_exit_policy, OPTION_contact, OPTION_family, OPTION_family_id,
 		OPTION_allow_private_addresses, OPTION_bandwidth_rate, OPTION_bandwidth_burst, OPTION_publish,
 	};
 
@@ -79,19 +79,55 @@ static void log_lines(const char *text)
 	}
 }
 
+static void refuse(const struct config_report *rep, bool dry_run, char *err, size_t err_cap)
+{
+	if (!dry_run) {
+		log_error("The configuration is not good; what was in force stays. mistakes=%u", rep->count);
+		log_lines(rep->text);
+	}
+	snprintf(err, err_cap, "%s", rep->text);
+}
+
+/* A key may have come, gone or been replaced under the same option. */
+static bool same_families(const struct families *a, const struct families *b)
+{
+	if (families_count(a) != families_count(b))
+		return false;
+	for (size_t i = 0; i < families_count(a); i++) {
+		bool found = false;
+
+		for (size_t j = 0; j < families_count(b); j++)
+			found = found || memcmp(families_id(a, i), families_id(b, j), FAMILY_ID_LEN) == 0;
+		if (!found)
+			return false;
+	}
+	return true;
+}
+
+static int load(struct keeper *k, struct config **ret, struct families **ret_families, struct config_report *rep)
+{
+	char text[512];
+	int r = config_load(ret, rep, k->config_path);
+
+	if (r < 0)
+		return r;
+	if (keeper_open_families(ret_families, k, *ret, text, sizeof(text)) == 0)
+		return 0;
+	config_report_add(rep, k->config_path, 0, "\"family_id\": %s", text);
+	config_free(*ret);
+	return ERR_CONFIG;
+}
+
 int keeper_reload(struct keeper *k, bool dry_run, json_t **ret_report, char *err, size_t err_cap)
 {
 	struct reload r = { .changes = ret_report ? json_array() : NULL, .dry_run = dry_run };
 	struct config_report rep = { 0 };
+	struct families *families = NULL;
 	struct config *fresh;
-	int result = config_load(&fresh, &rep, k->config_path);
+	int result = load(k, &fresh, &families, &rep);
 
 	if (result < 0) {
-		if (!dry_run) {
-			log_error("The configuration is not good; what was in force stays. mistakes=%u", rep.count);
-			log_lines(rep.text);
-		}
-		snprintf(err, err_cap, "%s", rep.text);
+		refuse(&rep, dry_run, err, err_cap);
 		config_report_free(&rep);
 		json_decref(r.changes);
 		return result;
@@ -99,7 +135,12 @@ int keeper_reload(struct keeper *k, bool dry_run, json_t **ret_report, char *err
 	config_compare(fresh, k->config, on_changed, &r);
 	if (dry_run) {
 		config_free(fresh);
+		families_free(families);
 	} else {
+		r.any = r.any || !same_families(families, k->families);
+		r.descriptor = r.descriptor || !same_families(families, k->families);
+		families_free(k->families);
+		k->families = families;
 		config_adopt(fresh, k->config);
 		config_free(k->config);
 		k->config = fresh;
