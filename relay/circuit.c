@@ -167,7 +167,7 @@ static enum destroy_reason refuse_create(struct link *l, const struct cell *cell
 		r->counters.refusals[REFUSED_CIRCUITS_PER_LINK]++;
 		return DESTROY_RESOURCELIMIT;
 	}
-	if (!l->authenticated && !limiter_circuit(r->limiter, &l->peer, clock_now_us())) {
+	if (!link_is_relay(l) && !limiter_circuit(r->limiter, &l->peer, clock_now_us())) {
 		r->counters.refusals[REFUSED_CREATE_RATE]++;
 		return DESTROY_RESOURCELIMIT;
 	}

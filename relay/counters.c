@@ -34,6 +34,7 @@ static const char *const refusals[COUNT_REFUSALS] = {
 	[REFUSED_CIRCUITS_PER_LINK] = "circuits_per_link", [REFUSED_CREATE_RATE] = "create_rate",
 	[REFUSED_HANDSHAKE_QUEUE] = "handshake_queue", [REFUSED_CELLS_PER_CIRCUIT] = "cells_per_circuit",
 	[REFUSED_STREAMS_PER_CIRCUIT] = "streams_per_circuit", [REFUSED_MEMORY] = "max_memory",
+	[REFUSED_LINK_RATE] = "link_rate",
 };
 
 static const char *const states[COUNT_STATES] = { "connecting", "tls", "versions", "auth", "open" };

@@ -16,6 +16,7 @@
 #include <nonos/crypto.h>
 #include <nonos/encode.h>
 #include <nonos/err.h>
+#include <nonos/file.h>
 #include <nonos/mem.h>
 #include <nonos/secret.h>
 
@@ -107,7 +108,7 @@ static int family_load(struct family *ret, int dir, const char *name)
 	size_t len;
 	int r;
 
-	r = key_file_read(file, sizeof(file), &len, dir, name, true);
+	r = file_read_at(file, sizeof(file), &len, dir, name, true);
 	if (r == 0)
 		r = key_parse(&key, ret->id, file, len);
 	if (r == 0) {
@@ -328,7 +329,7 @@ static int create_files(int fd, const char *secret_name, const char *id_name, ui
 	if (r == 0) {
 		family_id_format(text, ret_id);
 		strcat(text, "\n");
-		r = key_file_write(fd, id_name, text, strlen(text));
+		r = file_create_at(fd, id_name, text, strlen(text));
 	}
 	secret_free(key);
 	return r;

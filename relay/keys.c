@@ -147,6 +147,11 @@ int keys_rotate_onion(struct relay_keys *k, int64_t now)
 	return 0;
 }
 
+bool keys_old_onion_in_use(const struct relay_keys *k, int64_t now)
+{
+	return k->ntor_old && now < k->onion_since + KEYS_ONION_USED_S;
+}
+
 static int forget_old_onion(struct relay_keys *k)
 {
 	int r;

@@ -103,7 +103,7 @@ struct entry {
 	uint8_t family;			/* ADDR_NONE: on the free list */
 	uint32_t links;
 	uint32_t next;			/* in its chain, or on the free list */
-	struct bucket circuits;
+	struct bucket new_links, circuits;
 };
 
 struct limiter {
@@ -221,6 +221,7 @@ static struct entry *entry_get(struct limiter *l, const struct addr *a)
 	l->free = e->next;
 	*e = (struct entry){ .links = 0 };
 	e->key = addr_key(a, &e->family);
+	bucket_init(&e->new_links, l->limits.link_rate, l->limits.link_burst, 0);
 	bucket_init(&e->circuits, l->limits.create_rate, l->limits.create_burst, 0);
 	chain_push(l, i);
 	return e;
@@ -241,7 +242,7 @@ static void entry_drop(struct limiter *l, struct entry *e)
 /* An entry that says no more than an address never seen. */
 static bool entry_is_blank(const struct entry *e)
 {
-	return e->links == 0 && e->circuits.level == e->circuits.burst;
+	return e->links == 0 && e->circuits.level == e->circuits.burst && e->new_links.level == e->new_links.burst;
 }
 
 int limiter_link_open(struct limiter *l, const struct addr *a)
@@ -269,6 +270,26 @@ void limiter_link_closed(struct limiter *l, const struct addr *a)
 		entry_drop(l, e);
 }
 
+static bool take_one(struct bucket *b, uint32_t rate, uint32_t burst, uint64_t now_us)
+{
+	bucket_refill(b, now_us);
+	bucket_set(b, rate, burst);
+	if (bucket_level(b) == 0)
+		return false;
+	bucket_take(b, 1);
+	return true;
+}
+
+bool limiter_link(struct limiter *l, const struct addr *a, uint64_t now_us)
+{
+	struct entry *e;
+
+	if (l->limits.link_rate == 0)
+		return true;
+	e = entry_get(l, a);
+	return e && take_one(&e->new_links, l->limits.link_rate, l->limits.link_burst, now_us);
+}
+
 bool limiter_circuit(struct limiter *l, const struct addr *a, uint64_t now_us)
 {
 	struct entry *e;
@@ -276,14 +297,7 @@ bool limiter_circuit(struct limiter *l, const struct addr *a, uint64_t now_us)
 	if (l->limits.create_rate == 0)
 		return true;
 	e = entry_get(l, a);
-	if (!e)
-		return false;
-	bucket_refill(&e->circuits, now_us);
-	bucket_set(&e->circuits, l->limits.create_rate, l->limits.create_burst);
-	if (bucket_level(&e->circuits) == 0)
-		return false;
-	bucket_take(&e->circuits, 1);
-	return true;
+	return e && take_one(&e->circuits, l->limits.create_rate, l->limits.create_burst, now_us);
 }
 
 void limiter_expire(struct limiter *l, uint64_t now_us)
@@ -293,6 +307,7 @@ void limiter_expire(struct limiter *l, uint64_t now_us)
 
 		if (e->family == ADDR_NONE || e->links)
 			continue;
+		bucket_refill(&e->new_links, now_us);
 		bucket_refill(&e->circuits, now_us);
 		if (entry_is_blank(e))
 			entry_drop(l, e);

@@ -43,10 +43,13 @@ uint64_t bucket_wait_us(const struct bucket *b, uint64_t n);
 /* A table keyed by address: IPv4 whole, IPv6 by /64. Bounded; when it is full new addresses are refused. */
 struct limiter;
 
-/* Uses links_per_addr, create_rate and create_burst of `limits`; 0 of any: no limit. */
+/* Uses links_per_addr, and rate and burst of links and circuits; 0 of a number or rate: no limit. */
 struct limiter *limiter_new(const struct relay_limits *limits);
 void limiter_free(struct limiter *l);
 void limiter_set_limits(struct limiter *l, const struct relay_limits *limits);
+
+/* May this address make a link now? Takes one from its bucket. */
+bool limiter_link(struct limiter *l, const struct addr *a, uint64_t now_us);
 
 /* Count an open link. ERR_LIMIT: one too many, not counted. */
 int limiter_link_open(struct limiter *l, const struct addr *a);
@@ -55,7 +58,7 @@ void limiter_link_closed(struct limiter *l, const struct addr *a);
 /* May this address create a circuit now? Takes one from its bucket. */
 bool limiter_circuit(struct limiter *l, const struct addr *a, uint64_t now_us);
 
-/* Forget addresses that have no link and a full bucket. */
+/* Forget addresses that have no link and full buckets. */
 void limiter_expire(struct limiter *l, uint64_t now_us);
 
 #endif

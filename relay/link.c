@@ -20,6 +20,7 @@
 
 #include "circuit.h"
 #include "circuit_extend.h"
+#include "dir/dirserv.h"
 #include "link_handshake.h"
 #include "link_io.h"
 #include "pad.h"
@@ -221,6 +222,11 @@ struct link *link_find_dialled(const struct relay *r, const uint8_t rsa_id[20],
 		if (l->initiator && addr_eq(&l->peer, a) && has_identity(l, rsa_id, ed_id))
 			return l;
 	return NULL;
+}
+
+bool link_is_relay(const struct link *l)
+{
+	return l->authenticated && dirserv_lists(l->relay->dirserv, l->peer_id.rsa_id);
 }
 
 void link_index_outgoing(struct link *l)

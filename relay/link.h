@@ -107,6 +107,9 @@ void link_opened(struct link *l);
 void link_close(struct link *l, const char *why);
 void link_free(struct link *l);
 
+/* The peer proved an identity, and the consensus lists it: anybody can make one up. */
+bool link_is_relay(const struct link *l);
+
 /* An open, canonical link to these identities, or NULL. An all-zero ed_id matches any. */
 struct link *link_find(const struct relay *r, const uint8_t rsa_id[20], const uint8_t ed_id[32]);
 

@@ -518,6 +518,10 @@ static bool may_accept(struct relay *r, const struct addr *peer)
 		r->counters.refusals[REFUSED_LINKS_TOTAL]++;
 		return false;
 	}
+	if (!limiter_link(r->limiter, peer, clock_now_us())) {
+		r->counters.refusals[REFUSED_LINK_RATE]++;
+		return false;
+	}
 	if (limiter_link_open(r->limiter, peer) < 0) {
 		r->counters.refusals[REFUSED_LINKS_PER_ADDRESS]++;
 		return false;

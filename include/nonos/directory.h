@@ -39,6 +39,7 @@ enum dir_doc {
 	DIR_DOC_DESCRIPTORS,
 	DIR_DOC_CERTS,
 	DIR_DOC_OWN,			/* own descriptor and extra-info */
+	DIR_DOC_RELAYS,			/* fingerprints of the listed relays; not for clients */
 	DIR_DOC_KINDS
 };
 

@@ -38,6 +38,7 @@ enum {
 	KEYS_SIGNING_RENEW_S = 2 * 86400,	/* renewed when less is left */
 	KEYS_ONION_LIFETIME_S = 28 * 86400,
 	KEYS_ONION_GRACE_S = 7 * 86400,
+	KEYS_ONION_USED_S = 86400,
 	KEYS_LINK_LIFETIME_S = 2 * 86400,
 };
 
@@ -79,6 +80,12 @@ enum keys_change { KEYS_CHANGED_SIGNING = 1, KEYS_CHANGED_ONION = 2, KEYS_CHANGE
  * left. *ret_changed is a set of enum keys_change, also on failure.
  */
 int keys_maintain(struct relay_keys *k, int64_t now, int *ret_changed);
+
+/*
+ * True while clients may still use the onion keys before the current ones, which the next
+ * rotation forgets: they go by a consensus for up to a day after the rotation.
+ */
+bool keys_old_onion_in_use(const struct relay_keys *k, int64_t now);
 
 /* Rotate the onion keys now, whatever their age. */
 int keys_rotate_onion(struct relay_keys *k, int64_t now);

@@ -22,9 +22,11 @@ struct relay_limits {
 	uint64_t bandwidth_burst;	/* bytes */
 	uint64_t max_memory;		/* bytes of process memory */
 	uint32_t links_per_addr;
+	uint32_t link_rate;		/* links/s accepted from one address; 0: no limit */
+	uint32_t link_burst;
 	uint32_t links_total;
 	uint32_t circuits_per_link;
-	uint32_t create_rate;		/* circuits/s from one unauthenticated address; 0: no limit */
+	uint32_t create_rate;		/* circuits/s from one address that is no listed relay's; 0: no limit */
 	uint32_t create_burst;
 	uint32_t handshake_queue;	/* CREATE cells waiting, all sources */
 	uint32_t cells_per_circuit;	/* cells queued in one direction; beyond: the circuit dies */
@@ -80,7 +82,7 @@ enum {
 	COUNT_HANDSHAKES = 4,
 	COUNT_DESTROYS = 14,
 	COUNT_ENDS = 16,
-	COUNT_REFUSALS = 8,
+	COUNT_REFUSALS = 9,
 	COUNT_STATES = 5,		/* of links that are not closed */
 	COUNT_VERSIONS = 2,
 	COUNT_WAITS = 16,

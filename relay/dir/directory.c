@@ -49,6 +49,23 @@ static void check_expiry(struct directory *d)
 	d->warned_expired = expired;
 }
 
+/* Say it once when each has failed at its last try, and once when one answers again. */
+static void check_reach(struct directory *d)
+{
+	bool all_failed = d->n > 0;
+
+	for (size_t i = 0; i < d->n; i++)
+		all_failed = all_failed && d->peers[i].last_fetch && d->peers[i].fetch_status < 0;
+	if (all_failed && !d->told_unreachable)
+		log_notice("No directory authority can be reached, so nobody learns of this relay. Check that this machine "
+			   "may connect to their DirPorts (firewall, route, bind_address) and that network and "
+			   "\"authority\" are right. authorities=%zu last_error=\"%s\"", d->n,
+			   err_str(d->peers[0].fetch_status));
+	else if (!all_failed && d->told_unreachable)
+		log_notice("A directory authority answers again.");
+	d->told_unreachable = all_failed;
+}
+
 static void on_tick(evutil_socket_t fd, short what, void *arg)
 {
 	struct directory *d = arg;
@@ -64,6 +81,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 	if (dircerts_expire(&d->docs.certs, clock_wall()))
 		directory_new_certs(d);
 	check_expiry(d);
+	check_reach(d);
 	fetch_step(d);
 	publish_step(d);
 	store_step(d);
@@ -191,6 +209,7 @@ void directory_new_consensus(struct directory *d, const struct consensus *c)
 			    "seems to be slow. valid_after=\"%s\"", when);
 	fetch_schedule(d, c);
 	directory_note_signers(d, c->flavour);
+	offer_changed(d, DIR_DOC_RELAYS);
 	offer_hold(d, c);
 	offer_changed(d, consensus_kind(c->flavour));
 	store_changed(d, consensus_kind(c->flavour));

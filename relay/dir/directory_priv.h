@@ -119,7 +119,7 @@ struct directory {
 	struct consensus_fetch consensus[FLAVOURS];
 	struct asking certs;
 	struct docs_fetch jobs[DOC_JOBS];
-	bool warned_expired;
+	bool warned_expired, told_unreachable;
 
 	struct publisher publisher;
 	struct offers offers;

@@ -108,6 +108,18 @@ int dirserv_set_document(struct dirserv *s, uint8_t kind, int fd)
 	return 0;
 }
 
+bool dirserv_knows_relays(const struct dirserv *s)
+{
+	return s->docs[DIR_DOC_RELAYS] != NULL;
+}
+
+bool dirserv_lists(const struct dirserv *s, const uint8_t rsa_id[ID_LEN])
+{
+	struct dir_entry e;
+
+	return !s->docs[DIR_DOC_RELAYS] || dir_map_find(s->docs[DIR_DOC_RELAYS], rsa_id, ID_LEN, &e) == 0;
+}
+
 static bool dirserv_has_consensus(const struct dirserv *s)
 {
 	return s->docs[DIR_DOC_CONSENSUS_NS] || s->docs[DIR_DOC_CONSENSUS_MICRODESC];

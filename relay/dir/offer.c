@@ -44,7 +44,7 @@ static unsigned settle_ms(const struct directory *d)
 
 void offer_changed(struct directory *d, enum dir_doc kind)
 {
-	if (!d->cache && kind != DIR_DOC_OWN)
+	if (!d->cache && kind != DIR_DOC_OWN && kind != DIR_DOC_RELAYS)
 		return;
 	d->offers.dirty |= 1u << kind;
 	arm(d, settle_ms(d));
@@ -108,6 +108,21 @@ static void build_own(struct directory *d)
 	entries[1].data = (const uint8_t *)p->extrainfo;
 	entries[1].len = p->extrainfo ? strlen(p->extrainfo) : 0;
 	build(d, DIR_DOC_OWN, entries, p->extrainfo ? 2 : 1);
+}
+
+/* Workers treat who is listed as a relay, and who only says so like a client. */
+static void build_relays(struct directory *d)
+{
+	const struct consensus *c = dircache_latest(&d->docs);
+	struct dir_entry *entries;
+
+	if (!c)
+		return;
+	entries = mem_new_array(c->n_routers + 1, sizeof(*entries));
+	for (size_t i = 0; i < c->n_routers; i++)
+		memcpy(entries[i].key, c->routers[i].rsa_id, sizeof(c->routers[i].rsa_id));
+	build(d, DIR_DOC_RELAYS, entries, c->n_routers);
+	free(entries);
 }
 
 static struct dir_entry *add_entry(struct dir_entry *e, int prefix, const uint8_t *key, size_t len,
@@ -209,6 +224,8 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 		build_own(d);
 	if (take_dirty(d, DIR_DOC_CERTS))
 		build_certs(d);
+	if (take_dirty(d, DIR_DOC_RELAYS))
+		build_relays(d);
 	for (int i = 0; i < FLAVOURS; i++) {
 		enum consensus_flavour f = (enum consensus_flavour)i;
 

@@ -27,6 +27,7 @@ enum {
 	/* Authorities throw away a change that they call cosmetic when it comes within two hours. */
 	COSMETIC_MS = 125 * 60 * 1000,
 	RELIST_MS = 3600 * 1000,
+	REFUSED_MS = 600 * 1000, REFUSED_MAX_MS = 6 * 3600 * 1000, REFUSED_TEST_MS = 500,
 	REPLY_MAX = 64 * 1024,
 	DESCRIPTOR_MAX = 20000, EXTRAINFO_MAX = 50000,
 };
@@ -113,6 +114,19 @@ static void keep_message(struct dir_authority *peer, const struct http_reply *re
 	peer->message[n] = '\0';
 }
 
+/*
+ * The same text is refused again unless the authority is set up otherwise
+ * meanwhile: asked after ten minutes, then twice as late each time, up to
+ * every six hours. A new descriptor goes up at once.
+ */
+static uint64_t refused_ms(const struct directory *d, unsigned failures)
+{
+	uint64_t base = d->test_network ? REFUSED_TEST_MS : REFUSED_MS, cap = d->test_network ? base * 32 : REFUSED_MAX_MS;
+	uint64_t ms = base << (failures < 8 ? failures : 8);
+
+	return ms < cap ? ms : cap;
+}
+
 static void upload_done(void *arg, const struct http_reply *reply)
 {
 	struct dir_authority *peer = arg;
@@ -131,10 +145,14 @@ static void upload_done(void *arg, const struct http_reply *reply)
 		peer->upload_failures = 0;
 		log_info("An authority took our descriptor. authority=%s not_new=%d", peer->conf->name, peer->not_new);
 	} else {
-		if (!reply->err && reply->status == 400)
+		bool refused = !reply->err && reply->status >= 400 && reply->status < 500;
+
+		if (refused)
 			log_limited(LOG_LEVEL_WARN, "An authority refused our descriptor. authority=%s message=\"%s\"",
 				    peer->conf->name, peer->message);
-		peer->upload_ms = clock_now_ms() + directory_backoff_ms(d, peer->upload_failures++);
+		peer->upload_ms = clock_now_ms() + (refused ? refused_ms(d, peer->upload_failures) :
+						    directory_backoff_ms(d, peer->upload_failures));
+		peer->upload_failures++;
 	}
 	directory_kick(d);
 }

@@ -251,6 +251,7 @@ static void write_kind(struct out *o, const struct directory *d, enum dir_doc ki
 			out_add(o, dc->certs.certs[i]->text, dc->certs.certs[i]->len);
 		break;
 	case DIR_DOC_OWN:
+	case DIR_DOC_RELAYS:
 	case DIR_DOC_KINDS:
 		break;
 	}

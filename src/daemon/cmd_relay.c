@@ -30,6 +30,10 @@ int cmd_onion_rotate(struct ctl_call *call)
 
 	if (k->state >= KEEPER_DRAINING)
 		return ctl_fail(call, ERR_STATE, CTL_NOT_NOW, "the relay is stopping");
+	if (!param_flag(call->params, "force") && keys_old_onion_in_use(k->keys, clock_wall()))
+		return ctl_fail(call, ERR_STATE, CTL_NOT_NOW, "the onion keys were replaced less than a day ago, and clients "
+				"may still use the ones before: only one old pair is kept, and those would be forgotten. "
+				"Wait, or say --force if the keys are known to others");
 	if (!call->dry_run) {
 		r = keys_rotate_onion(k->keys, clock_wall());
 		if (r < 0)

@@ -356,6 +356,13 @@ int config_parse(struct config **ret, struct config_report *rep, const char *nam
 		return ERR_CONFIG;
 	}
 	p.c = mem_new(sizeof(*p.c));
+	/* No editor shows it, and it would make the first word another one. */
+	if (len >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) {
+		config_report_add(rep, name, 1, "the file begins with a byte order mark (bytes EF BB BF); save it as UTF-8 "
+				  "without one");
+		text += 3;
+		len -= 3;
+	}
 	parse_lines(&p, text, len);
 	set_defaults(&p);
 	check_addresses(&p);

@@ -114,11 +114,6 @@ bool config_line_next(struct config_lines *lines, struct config_line *ret)
 		line_fail(ret, "the line is longer than 8192 bytes");
 		return true;
 	}
-	/* U+FEFF: harmless to see, and part of the first word to a reader of bytes. */
-	if (len >= 3 && memcmp(p, "\xef\xbb\xbf", 3) == 0) {
-		line_fail(ret, "the line begins with a byte order mark (EF BB BF); save the file as UTF-8 without one");
-		return true;
-	}
 	if (!text_is_clean(p, len)) {
 		line_fail(ret, "the line has control characters or is not UTF-8");
 		return true;

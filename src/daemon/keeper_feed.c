@@ -63,6 +63,8 @@ void keeper_share_limits(struct relay_limits *ret, const struct config *c, unsig
 		.bandwidth_burst = config_burst(c) / n,
 		.max_memory = worker_memory(c, n),
 		.links_per_addr = loose_share_of(c->links_per_address, n),
+		.link_rate = loose_share_of(c->link_rate, n),
+		.link_burst = loose_share_of(c->link_burst, n),
 		.links_total = share_of(c->links_total, n),
 		.circuits_per_link = c->circuits_per_link,
 		.create_rate = loose_share_of(c->create_rate, n),

@@ -20,7 +20,7 @@ static const struct message_row rows[] = {
 #undef MESSAGE
 
 /* The sizes in the table that follow from other headers. */
-_Static_assert(sizeof(struct relay_counters) == 1376, "COUNTERS in messages.def");
+_Static_assert(sizeof(struct relay_counters) == 1384, "COUNTERS in messages.def");
 _Static_assert(sizeof(((struct net_params *)0)->cc) + 9 == 113, "PARAMS in messages.def");
 
 const struct message_row *message_find(uint16_t type)
@@ -144,6 +144,8 @@ static void limits_write(struct wr *w, const struct relay_limits *l)
 	wr_u64(w, l->bandwidth_burst);
 	wr_u64(w, l->max_memory);
 	wr_u32(w, l->links_per_addr);
+	wr_u32(w, l->link_rate);
+	wr_u32(w, l->link_burst);
 	wr_u32(w, l->links_total);
 	wr_u32(w, l->circuits_per_link);
 	wr_u32(w, l->create_rate);
@@ -159,6 +161,8 @@ static void limits_read(struct relay_limits *l, struct rd *r)
 	l->bandwidth_burst = rd_u64(r);
 	l->max_memory = rd_u64(r);
 	l->links_per_addr = rd_u32(r);
+	l->link_rate = rd_u32(r);
+	l->link_burst = rd_u32(r);
 	l->links_total = rd_u32(r);
 	l->circuits_per_link = rd_u32(r);
 	l->create_rate = rd_u32(r);

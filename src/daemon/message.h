@@ -26,7 +26,7 @@ enum message_direction { MSG_DOWN, MSG_UP };
 
 enum { MSG_SECRET = 1 };
 
-enum { FRAME_HEADER_LEN = 6, FRAME_PAYLOAD_MAX = 17484, FRAME_MAX = FRAME_HEADER_LEN + FRAME_PAYLOAD_MAX };
+enum { FRAME_HEADER_LEN = 6, FRAME_PAYLOAD_MAX = 17492, FRAME_MAX = FRAME_HEADER_LEN + FRAME_PAYLOAD_MAX };
 
 struct message_row {
 	const char *name;

@@ -377,6 +377,7 @@ static void test_onion_schedule(void **state)
 	(void)state;
 	assert_int_equal(reopen(&k, "data", NOW), 0);
 	keys_onion(&first, k);
+	assert_false(keys_old_onion_in_use(k, NOW));
 	assert_int_equal(keys_maintain(k, NOW + 28 * DAY - 1, &changed), 0);
 	assert_int_equal(changed, KEYS_CHANGED_SIGNING & changed);
 	assert_int_equal(keys_maintain(k, NOW + 28 * DAY, &changed), 0);
@@ -386,6 +387,8 @@ static void test_onion_schedule(void **state)
 	assert_memory_equal(second.secret[1], first.secret[0], 32);
 	assert_memory_not_equal(second.secret[0], first.secret[0], 32);
 	assert_int_equal(keys_onion_rotates(k), NOW + 56 * DAY);
+	assert_true(keys_old_onion_in_use(k, NOW + 29 * DAY - 1));
+	assert_false(keys_old_onion_in_use(k, NOW + 29 * DAY));
 
 	/* The same after a restart, for seven days. */
 	assert_int_equal(reopen(&k, "data", NOW + 34 * DAY), 0);

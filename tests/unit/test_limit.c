@@ -224,6 +224,43 @@ static void test_circuits(void **state)
 	limiter_free(l);
 }
 
+/* How often an address may come, whatever becomes of its links. */
+static void test_link_rate(void **state)
+{
+	const struct relay_limits limits = { .links_per_addr = 100, .link_rate = 4, .link_burst = 10 };
+	const struct relay_limits none = { .links_per_addr = 100 };
+	struct limiter *l = limiter_new(&limits);
+	struct addr a = ip("192.0.2.1"), b = ip("192.0.2.2"), c = ip("2001:db8:1:2::1"), d = ip("2001:db8:1:2::2");
+	unsigned n = 0;
+
+	(void)state;
+	clock_set_manual(1000, 0);
+	while (limiter_link(l, &a, clock_now_us())) {
+		assert_int_equal(limiter_link_open(l, &a), 0);
+		limiter_link_closed(l, &a);
+		n++;
+	}
+	assert_int_equal(n, 10);
+	assert_true(limiter_link(l, &b, clock_now_us()));
+	for (n = 0; limiter_link(l, n % 2 ? &c : &d, clock_now_us()); n++)
+		;
+	assert_int_equal(n, 10);				/* one /64 */
+	/* Forgotten only when it says nothing any more. */
+	limiter_expire(l, clock_now_us());
+	assert_false(limiter_link(l, &a, clock_now_us()));
+	clock_advance_ms(250);
+	assert_true(limiter_link(l, &a, clock_now_us()));
+	assert_false(limiter_link(l, &a, clock_now_us()));
+	clock_advance_ms(3000);
+	limiter_expire(l, clock_now_us());
+	for (n = 0; limiter_link(l, &a, clock_now_us()); n++)
+		;
+	assert_int_equal(n, 10);
+	limiter_set_limits(l, &none);
+	assert_true(limiter_link(l, &a, clock_now_us()));
+	limiter_free(l);
+}
+
 static void test_no_limits(void **state)
 {
 	const struct relay_limits none = { .links_per_addr = 0 }, some = { .links_per_addr = 3, .create_rate = 1 };
@@ -323,7 +360,7 @@ int main(void)
 		cmocka_unit_test(test_bucket_unlimited), cmocka_unit_test(test_bucket_no_drift),
 		cmocka_unit_test(test_bucket_huge), cmocka_unit_test(test_bucket_wait_exact),
 		cmocka_unit_test(test_links),
-		cmocka_unit_test(test_circuits), cmocka_unit_test(test_no_limits),
+		cmocka_unit_test(test_circuits), cmocka_unit_test(test_link_rate), cmocka_unit_test(test_no_limits),
 		cmocka_unit_test(test_bounded), cmocka_unit_test(test_model),
 	};
 

@@ -57,7 +57,7 @@ static void test_config_message(void **state)
 	struct relay_config in = {
 		.advertised_v4 = { .family = ADDR_V4, .port = 9001, .ip = { 1, 2, 3, 4 } },
 		.allow_private = true, .exit_policy = "accept *:80, reject *:*", .resolv_conf = "/etc/r",
-		.limits = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11 },
+		.limits = { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13 },
 	}, out;
 	struct message_config_text *text = calloc(1, sizeof(*text));
 	uint8_t buf[FRAME_MAX];

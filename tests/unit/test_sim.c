@@ -647,6 +647,49 @@ static void test_window_stops_sender(void **state)
 	free(text);
 }
 
+/* Anybody can prove an identity of his own making: only those of the consensus count as relays'. */
+static void test_create_rate_of_unlisted_identities(void **state)
+{
+	const struct dir_doc_meta meta = { .kind = DIR_DOC_RELAYS };
+	struct dir_entry listed = { .key = "a listed relay's id!" };
+	struct relay_config config;
+	struct sim_client c[3];
+	struct relay *r;
+	struct sim s;
+	int fd;
+
+	(void)state;
+	sim_start(&s);
+	r = s.node[0].relay;
+	config = r->config;
+	config.exit_policy = "reject *:*";
+	config.limits.create_rate = config.limits.create_burst = 1;
+	assert_int_equal(relay_set_config(r, &config), 0);
+	for (size_t i = 0; i < 3; i++) {
+		sim_client_open(&c[i], &s);
+		c[i].link->authenticated = true;
+		memcpy(c[i].link->peer_id.rsa_id, i < 2 ? "an identity made up." : "a listed relay's id!", 20);
+		/* As long as nobody knows who is listed, all who prove an identity are. */
+		assert_true(link_is_relay(c[i].link));
+		assert_int_equal(sim_create(&c[i], HANDSHAKE_NTOR), 0);
+	}
+	assert_int_equal(dir_doc_build(&fd, &meta, &listed, 1), 0);
+	assert_int_equal(relay_set_document(r, DIR_DOC_RELAYS, fd), 0);
+	assert_false(link_is_relay(c[0].link));
+	assert_true(link_is_relay(c[2].link));
+	for (size_t i = 0; i < 3; i++) {
+		sim_client_close(&c[i]);
+		c[i].circ_id++;
+		assert_int_equal(sim_create(&c[i], HANDSHAKE_NTOR), i == 1 ? ERR_REFUSED : 0);
+		/* The index of links holds identities that were proved before they opened. */
+		c[i].link->authenticated = false;
+	}
+	assert_int_equal(c[1].destroy_reason, DESTROY_RESOURCELIMIT);
+	for (size_t i = 0; i < 3; i++)
+		sim_client_close(&c[i]);
+	sim_stop(&s);
+}
+
 static void test_drain(void **state)
 {
 	uint8_t reason = DESTROY_FINISHED;
@@ -689,6 +732,7 @@ int main(void)
 		cmocka_unit_test(test_link_padding),
 		cmocka_unit_test(test_directory_through_three_hops),
 		cmocka_unit_test(test_window_stops_sender),
+		cmocka_unit_test(test_create_rate_of_unlisted_identities),
 		cmocka_unit_test(test_drain),
 	};
 

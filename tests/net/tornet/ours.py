@@ -88,7 +88,7 @@ class Ours:
                       "allow_private_addresses = yes",
                       "resolv_conf = " + self._path("resolv.conf"),
                       # One address stands for everybody here.
-                      "links_per_address = 20000", "create_rate = 0"],
+                      "links_per_address = 20000", "link_rate = 0", "create_rate = 0"],
             "directory": ["network = test"] + (
                 [] if node.get("only_extra_authorities") else self._authority_lines()),
         }
