@@ -18,7 +18,8 @@ static const struct {
 	void (*view)(FILE *out, const json_t *answer);
 	const struct table *table;
 } views[] = {
-	{ COMMAND_ID_status, view_status, NULL },
+	{ COMMAND_ID_status, view_status, NULL }, { COMMAND_ID_config_show, view_config, NULL },
+	{ COMMAND_ID_config_explain, view_options, NULL }, { COMMAND_ID_init, view_init, NULL },
 };
 
 int complain(enum exit_code status, const char *fmt, ...)
@@ -50,6 +51,20 @@ int daemon_call(json_t **ret_result, const struct ctl_options *o, const char *me
 		*ret_result = json_incref(json_object_get(reply, "result"));
 	json_decref(reply);
 	return error ? EXIT_REFUSED : EXIT_OK;
+}
+
+bool daemon_ask(json_t **ret_result, const struct ctl_options *o, const char *method, json_t *params)
+{
+	json_t *reply, *result;
+	char err[512];
+
+	if (ctl_call(&reply, o->socket, method, params, o->timeout_s * 1000, err, sizeof(err)) < 0)
+		return false;
+	result = json_object_get(reply, "result");
+	if (result)
+		*ret_result = json_incref(result);
+	json_decref(reply);
+	return result;
 }
 
 static void print_view(const struct invocation *in, const json_t *answer)

@@ -11,6 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <sys/types.h>
 
 #include <jansson.h>
 
@@ -61,6 +62,9 @@ int complain(enum exit_code status, const char *fmt, ...) __attribute__((format(
 /* Call a method of the daemon. 0 and a new *ret_result, or an exit status after a complaint. */
 int daemon_call(json_t **ret_result, const struct ctl_options *o, const char *method, json_t *params);
 
+/* As daemon_call(), but silent: false when nobody answers or the daemon refuses. */
+bool daemon_ask(json_t **ret_result, const struct ctl_options *o, const char *method, json_t *params);
+
 /* Print an answer as --format wants it or as its text view; takes over `answer`. Returns the exit status. */
 int print_answer(const struct invocation *in, json_t *answer);
 
@@ -77,6 +81,15 @@ int file_read_json(json_t **ret, const char *path, size_t max, bool integers);
 
 /* A file of the key's 64 hexadecimal digits, which nobody else may read. */
 int file_read_key(uint8_t secret[ETH_SECRET_LEN], const char *path);
+
+/*
+ * Put `text` in the place of a file's, at once or not at all: a new file with the
+ * old one's mode and owner is renamed over it. Returns EXIT_OK, or an exit status after a complaint.
+ */
+int file_replace(const char *path, const char *text, size_t len);
+
+/* Write a new file of that mode; one that is there is not touched. EXIT_OK, or an exit status after a complaint. */
+int file_create(const char *path, const char *text, size_t len, mode_t mode);
 
 /* -- view.c ---------------------------------------------------------------------- */
 
@@ -96,6 +109,12 @@ bool view_has_colour(FILE *out);
 
 /* The one-screen view of `status`. */
 void view_status(FILE *out, const json_t *status);
+
+/* config show, config explain */
+void view_config(FILE *out, const json_t *answer);
+void view_options(FILE *out, const json_t *answer);
+
+void view_init(FILE *out, const json_t *answer);
 
 /* Any other answer: a name and a value a line, nested names joined by dots. */
 void view_any(FILE *out, const json_t *value);

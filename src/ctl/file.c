@@ -111,3 +111,85 @@ int file_read_key(uint8_t secret[ETH_SECRET_LEN], const char *path)
 	secret_wipe(text, sizeof(text));
 	return r;
 }
+
+/* -- writing ---------------------------------------------------------------------- */
+
+static int write_all(int fd, const char *text, size_t len)
+{
+	while (len > 0) {
+		ssize_t n = write(fd, text, len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return ERR_IO;
+		text += n;
+		len -= (size_t)n;
+	}
+	return fsync(fd) < 0 ? ERR_IO : 0;
+}
+
+/* The name is durable once its directory is. */
+static void sync_parent(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	char *dir = slash ? mem_strndup(path, slash == path ? 1 : (size_t)(slash - path)) : mem_strdup(".");
+	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	free(dir);
+	if (fd < 0)
+		return;
+	(void)!fsync(fd);
+	close(fd);
+}
+
+/* Give the new file what the old one had; only root may give it another owner. */
+static int take_after(int fd, const char *path)
+{
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		return errno == ENOENT ? 0 : ERR_IO;
+	if (fchmod(fd, st.st_mode & 07777) < 0)
+		return ERR_IO;
+	if ((st.st_uid != geteuid() || st.st_gid != getegid()) && fchown(fd, st.st_uid, st.st_gid) < 0)
+		return ERR_PERMISSION;
+	return 0;
+}
+
+int file_replace(const char *path, const char *text, size_t len)
+{
+	char *next = mem_printf("%s.XXXXXX", path);
+	int fd = mkostemp(next, O_CLOEXEC), r = EXIT_OK;
+
+	if (fd < 0) {
+		r = complain(EXIT_REFUSED, "%s: %s", next, strerror(errno));
+		goto out;
+	}
+	if (take_after(fd, path) < 0 || write_all(fd, text, len) < 0 || rename(next, path) < 0) {
+		r = complain(EXIT_REFUSED, "%s: cannot be replaced: %s", path, strerror(errno));
+		(void)!unlink(next);
+	}
+	close(fd);
+	if (r == EXIT_OK)
+		sync_parent(path);
+out:
+	free(next);
+	return r;
+}
+
+int file_create(const char *path, const char *text, size_t len, mode_t mode)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600), r = EXIT_OK;
+
+	if (fd < 0)
+		return complain(EXIT_REFUSED, "%s: %s", path, strerror(errno));
+	if (fchmod(fd, mode) < 0 || write_all(fd, text, len) < 0) {
+		r = complain(EXIT_REFUSED, "%s: %s", path, strerror(errno));
+		(void)!unlink(path);
+	}
+	close(fd);
+	if (r == EXIT_OK)
+		sync_parent(path);
+	return r;
+}

@@ -6,6 +6,9 @@
 #include <string.h>
 
 #include <nonos/err.h>
+#include <nonos/log.h>
+
+#include "conf_edit.h"
 
 int cmd_stop(struct ctl_call *call)
 {
@@ -28,6 +31,63 @@ static void join_lines(char *text)
 	for (char *p = text; *p; p++)
 		if (*p == '\n')
 			*p = ';';
+}
+
+int cmd_log_level(struct ctl_call *call)
+{
+	struct keeper *k = call->arg;
+	const char *wanted = param_text(call->params, "level");
+	char err[256];
+
+	call->result = json_pack("{s:b, s:s, s:s}", "dry_run", call->dry_run, "before",
+				 config_text(k->config, OPTION_log_level), "level", wanted);
+	if (call->dry_run)
+		return 0;
+	if (config_override(k->config, OPTION_log_level, wanted, err, sizeof(err)) < 0)
+		return ctl_fail(call, ERR_RANGE, CTL_INVALID_PARAMS, "\"level\" %s", err);
+	log_set_level(k->config->log_level);
+	keeper_feed_log(k);
+	return 0;
+}
+
+static int show_some(struct ctl_call *call, json_t *list, const json_t *names)
+{
+	const struct keeper *k = call->arg;
+	const json_t *name;
+	size_t i;
+
+	json_array_foreach(names, i, name) {
+		int id = option_by_name(json_string_value(name));
+
+		if (id < 0)
+			return ctl_fail(call, ERR_NOT_FOUND, CTL_INVALID_PARAMS,
+					"there is no such option; \"nonosctl config explain\" lists them");
+		json_array_append_new(list, config_json(k->config, (enum option_id)id));
+	}
+	return 0;
+}
+
+/* What the file says by now and a reload would do, beside what is in force. */
+int cmd_config_show(struct ctl_call *call)
+{
+	const json_t *names = json_object_get(call->params, "option");
+	struct keeper *k = call->arg;
+	json_t *list = json_array(), *differs = NULL;
+	char err[1024];
+
+	for (int id = 0; id < OPTION_COUNT && !names; id++)
+		json_array_append_new(list, config_json(k->config, (enum option_id)id));
+	if (names && show_some(call, list, names) < 0) {
+		json_decref(list);
+		return ERR_NOT_FOUND;
+	}
+	if (keeper_reload(k, true, &differs, err, sizeof(err)) < 0)
+		join_lines(err);
+	else
+		err[0] = '\0';
+	call->result = json_pack("{s:s, s:o, s:o, s:o}", "file", k->config_path, "options", list, "file_differs",
+				 differs ? differs : json_array(), "file_problem", err[0] ? json_string(err) : json_null());
+	return 0;
 }
 
 int cmd_reload(struct ctl_call *call)

@@ -1,6 +1,7 @@
 #include "config.h"
 
 #include "conf.h"
+#include "conf_edit.h"
 #include "conf_priv.h"
 
 #include <errno.h>
@@ -162,9 +163,14 @@ static const struct option *option_find(const char *section, const struct config
 static void complain_unknown_key(struct parse *p, const struct config_line *l)
 {
 	const struct option *elsewhere = option_find(NULL, l);
+	const char *moved = config_old_place(p->section, l->key, l->key_len);
 	int len = (int)(l->key_len > 64 ? 64 : l->key_len);
 
-	if (elsewhere)
+	if (moved)
+		config_report_add(p->rep, p->name, l->number,
+				  "\"%.*s\" is in section [%s] since version %d of this format; "
+				  "\"nonosctl config migrate\" moves it", len, l->key, moved, CONFIG_VERSION);
+	else if (elsewhere)
 		config_report_add(p->rep, p->name, l->number, "\"%s\" belongs in section [%s]",
 				  elsewhere->key, elsewhere->section);
 	else
@@ -333,6 +339,14 @@ static void check_metrics(struct parse *p)
 				  "\"metrics_socket\" does nothing with metrics = no");
 }
 
+static void check_version(struct parse *p)
+{
+	if (p->c->config_version == 1)
+		config_report_add(p->rep, p->name, p->c->line[OPTION_config_version],
+				  "the file is of version %u, this nonosd of version %d; "
+				  "\"nonosctl config migrate\" brings it up to date", p->c->config_version, CONFIG_VERSION);
+}
+
 static void check_limits(struct parse *p)
 {
 	const struct config *c = p->c;
@@ -365,6 +379,7 @@ int config_parse(struct config **ret, struct config_report *rep, const char *nam
 	}
 	parse_lines(&p, text, len);
 	set_defaults(&p);
+	check_version(&p);
 	check_addresses(&p);
 	check_directory(&p);
 	check_metrics(&p);
@@ -509,6 +524,18 @@ static void keep_old(struct config *fresh, struct config *old, enum option_id id
 	swap_bytes((char *)fresh + o->offset, (char *)old + o->offset, o->size);
 	fresh->text[id] = old->text[id];
 	old->text[id] = text;
+}
+
+int config_override(struct config *c, enum option_id id, const char *text, char *err, size_t err_cap)
+{
+	int r = option_set(c, &options[id], text, err, err_cap);
+
+	if (r < 0)
+		return r;
+	free(c->text[id]);
+	c->text[id] = mem_strdup(text);
+	c->line[id] = 0;
+	return 0;
 }
 
 void config_compare(const struct config *fresh, const struct config *old,

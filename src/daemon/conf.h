@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <jansson.h>
+
 #include <nonos/addr.h>
 #include <nonos/directory.h>
 
@@ -113,6 +115,18 @@ const char *option_section(enum option_id id);
 const char *option_key(enum option_id id);
 const char *option_sentence(enum option_id id);
 bool option_is_live(enum option_id id);
+
+/* As the file would have it; repeated values joined by a newline. Borrowed. */
+const char *config_text(const struct config *c, enum option_id id);
+
+/* Give one option another value than the file does, until the next reload. On failure `err` says what is allowed. */
+int config_override(struct config *c, enum option_id id, const char *text, char *err, size_t err_cap);
+
+/* What is allowed, the default and the sentence of an option, for people and scripts. */
+json_t *option_json(enum option_id id);
+
+/* One option's value as it is in force, and where it was set: "file" with the line, "default", or "command". */
+json_t *config_json(const struct config *c, enum option_id id);
 
 /* Tell `changed` each option that differs between the two, and whether a reload applies it. */
 void config_compare(const struct config *fresh, const struct config *old,
