@@ -133,14 +133,13 @@ static int rate_relay(const struct reward_epoch *e, struct reward_relay *r)
 {
 	const struct reward_params *p = &e->params;
 	uint64_t times;
-	int err;
+	int err = 0;
 
 	r->tier = find_tier(p, r);
 	r->weight = r->cap = r->base = r->credit = amount_u64(0);
 	r->role_bp = 0;
-	err = amount_muldiv(&r->cap, NULL, r->stake, amount_u64(p->lambda_weight * MILLION), p->lambda_stake);
-	if (err < 0)
-		return err;
+	if (amount_muldiv(&r->cap, NULL, r->stake, amount_u64(p->lambda_weight * MILLION), p->lambda_stake) < 0)
+		r->cap = (struct amount){ UINT64_MAX, UINT64_MAX };
 	if (r->running) {
 		err = amount_muldiv(&r->weight, NULL, amount_u64(r->weight_sum), amount_u64(MILLION), amount_u64(r->running));
 		if (err < 0)
@@ -159,7 +158,7 @@ static int rate_relay(const struct reward_epoch *e, struct reward_relay *r)
 
 /* -- dilution ------------------------------------------------------------------------ */
 
-/* A relay's place among its fellows of one kind of group. */
+/* A relay's place among its fellows of one group. */
 struct member {
 	const void *key;
 	struct reward_relay *relay;
@@ -175,72 +174,143 @@ static int text_cmp(const void *a, const void *b)
 	return strcmp(((const struct member *)a)->key, ((const struct member *)b)->key);
 }
 
-static const void *group_key(const struct reward_relay *r, enum reward_group g)
+/* How many members from `m` on are of one group. */
+static size_t group_len(const struct member *m, size_t n, int (*cmp)(const void *, const void *))
 {
-	const char *text = g == REWARD_FAMILY ? r->family : r->network;
+	size_t len = 1;
 
-	if (g == REWARD_OPERATOR)
-		return r->operator.b;
-	return text[0] ? text : NULL;
+	while (len < n && cmp(&m[0], &m[len]) == 0)
+		len++;
+	return len;
 }
 
-/* Give the `n` relays of one group its credit as divisor, where that is the largest yet. */
-static int weigh_group(struct member *m, size_t n, enum reward_group g)
+/* Sort the relays that have a text of that kind by it. */
+static size_t sort_by_text(struct member *m, const struct reward_epoch *e, size_t offset)
 {
-	struct amount sum = { 0 };
-
-	for (size_t i = 0; i < n; i++)
-		if (amount_add(&sum, sum, m[i].relay->credit) < 0)
-			return ERR_RANGE;
-	for (size_t i = 0; i < n; i++) {
-		if (amount_cmp(sum, m[i].relay->divisor) <= 0)
-			continue;
-		m[i].relay->divisor = sum;
-		m[i].relay->diluted_by = g;
-	}
-	return 0;
-}
-
-static int weigh_groups(struct reward_epoch *e, struct member *m, enum reward_group g)
-{
-	int (*cmp)(const void *, const void *) = g == REWARD_OPERATOR ? operator_cmp : text_cmp;
-	size_t n = 0, end;
-	int err = 0;
+	size_t n = 0;
 
 	for (size_t i = 0; i < e->n_relays; i++) {
-		const void *key = group_key(&e->relays[i], g);
+		const char *text = (const char *)&e->relays[i] + offset;
 
-		if (key && !amount_is_zero(e->relays[i].credit))
-			m[n++] = (struct member){ key, &e->relays[i] };
+		if (text[0])
+			m[n++] = (struct member){ text, &e->relays[i] };
 	}
-	qsort(m, n, sizeof(*m), cmp);
-	for (size_t i = 0; i < n && err == 0; i = end) {
-		for (end = i + 1; end < n && cmp(&m[i], &m[end]) == 0; )
-			end++;
-		err = weigh_group(m + i, end - i, g);
+	qsort(m, n, sizeof(*m), text_cmp);
+	return n;
+}
+
+/* floor(part * limit / whole) when the whole is above the limit. */
+static int dilute(struct amount *ret, struct amount part, struct amount whole, struct amount limit)
+{
+	*ret = part;
+	return amount_cmp(whole, limit) > 0 ? amount_muldiv(ret, NULL, part, limit, whole) : 0;
+}
+
+static int dilute_network(const struct reward_epoch *e, struct member *m, size_t n)
+{
+	struct amount sum = { 0 };
+	int err = 0;
+
+	for (size_t i = 0; i < n && err == 0; i++)
+		err = amount_add(&sum, sum, m[i].relay->credit);
+	for (size_t i = 0; i < n && err == 0; i++) {
+		m[i].relay->network_credit = sum;
+		err = dilute(&m[i].relay->spread, m[i].relay->credit, sum, e->limit);
 	}
 	return err;
 }
 
-static int dilute(struct reward_epoch *e)
+static int dilute_networks(struct reward_epoch *e, struct member *m)
 {
-	struct member *m = mem_new_array(e->n_relays + 1, sizeof(*m));
+	size_t n = sort_by_text(m, e, offsetof(struct reward_relay, network)), len;
 	int err = 0;
 
+	for (size_t i = 0; i < e->n_relays; i++) {
+		e->relays[i].network_credit = amount_u64(0);
+		e->relays[i].spread = e->relays[i].credit;
+	}
+	for (size_t i = 0; i < n && err == 0; i += len) {
+		len = group_len(m + i, n - i, text_cmp);
+		err = dilute_network(e, m + i, len);
+	}
+	return err;
+}
+
+/* The first relay of a party stands for it; the way there is halved each time it is gone. */
+static size_t party_of(struct reward_relay *relays, size_t i)
+{
+	while (relays[i].party != i) {
+		relays[i].party = relays[relays[i].party].party;
+		i = relays[i].party;
+	}
+	return i;
+}
+
+static void join(struct reward_relay *relays, const struct member *m, size_t n)
+{
+	for (size_t i = 1; i < n; i++) {
+		size_t a = party_of(relays, (size_t)(m[0].relay - relays)), b = party_of(relays, (size_t)(m[i].relay - relays));
+
+		if (a < b)
+			relays[b].party = a;
+		else
+			relays[a].party = b;
+	}
+}
+
+static void find_parties(struct reward_epoch *e, struct member *m)
+{
+	size_t n = e->n_relays, len;
+
+	for (size_t i = 0; i < n; i++) {
+		e->relays[i].party = i;
+		m[i] = (struct member){ e->relays[i].operator.b, &e->relays[i] };
+	}
+	qsort(m, n, sizeof(*m), operator_cmp);
+	for (size_t i = 0; i < n; i += len) {
+		len = group_len(m + i, n - i, operator_cmp);
+		join(e->relays, m + i, len);
+	}
+	n = sort_by_text(m, e, offsetof(struct reward_relay, family));
+	for (size_t i = 0; i < n; i += len) {
+		len = group_len(m + i, n - i, text_cmp);
+		join(e->relays, m + i, len);
+	}
 	for (size_t i = 0; i < e->n_relays; i++)
-		e->relays[i].divisor = amount_u64(0);
-	for (enum reward_group g = 0; g < REWARD_GROUPS && err == 0; g++)
-		err = weigh_groups(e, m, g);
-	free(m);
+		e->relays[i].party = party_of(e->relays, i);
+}
+
+static int dilute_parties(struct reward_epoch *e, struct member *m)
+{
+	int err = 0;
+
+	find_parties(e, m);
+	for (size_t i = 0; i < e->n_relays; i++)
+		e->relays[i].party_credit = amount_u64(0);
+	for (size_t i = 0; i < e->n_relays && err == 0; i++) {
+		struct amount *sum = &e->relays[e->relays[i].party].party_credit;
+
+		err = amount_add(sum, *sum, e->relays[i].spread);
+	}
 	for (size_t i = 0; i < e->n_relays && err == 0; i++) {
 		struct reward_relay *r = &e->relays[i];
 
-		r->counted = r->credit;
-		if (amount_cmp(r->divisor, e->limit) > 0)
-			err = amount_muldiv(&r->counted, NULL, r->credit, e->limit, r->divisor);
+		r->party_credit = e->relays[r->party].party_credit;
+		err = dilute(&r->counted, r->spread, r->party_credit, e->limit);
 		if (err == 0)
 			err = amount_add(&e->counted, e->counted, r->counted);
 	}
+	return err;
+}
+
+static int dilute_all(struct reward_epoch *e)
+{
+	struct member *m = mem_new_array(e->n_relays + 1, sizeof(*m));
+	int err = dilute_networks(e, m);
+
+	if (err == 0)
+		err = dilute_parties(e, m);
+	free(m);
 	return err;
 }
 
@@ -344,7 +414,7 @@ static int compute(struct reward_epoch *e)
 	if (err == 0)
 		err = amount_muldiv(&e->limit, NULL, e->credit, amount_u64(e->params.dilution_bp), amount_u64(REWARD_BP));
 	if (err == 0)
-		err = dilute(e);
+		err = dilute_all(e);
 	if (err == 0 && !amount_is_zero(e->counted))
 		err = share(e);
 	return err;
@@ -377,21 +447,6 @@ const char *reward_excluded_text(enum reward_excluded e)
 		return "its stake is below that of the lowest tier";
 	case REWARD_NO_WEIGHT:
 		return "the authorities gave it no weight, or its stake carries none";
-	}
-	return "";
-}
-
-const char *reward_group_name(enum reward_group g)
-{
-	switch (g) {
-	case REWARD_OPERATOR:
-		return "operator";
-	case REWARD_FAMILY:
-		return "family";
-	case REWARD_NETWORK:
-		return "network";
-	case REWARD_GROUPS:
-		break;
 	}
 	return "";
 }

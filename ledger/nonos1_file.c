@@ -201,7 +201,7 @@ json_t *reward_relay_json(const struct reward_epoch *e, const struct reward_rela
 {
 	const struct reward_tier *t = r->tier < 0 ? NULL : &e->params.tiers[r->tier];
 	json_t *o = json_object();
-	bool diluted = amount_cmp(r->divisor, e->limit) > 0;
+	char party[2 * REWARD_ID_LEN + 1];
 
 	set_measured(o, r, r->running > 0);
 	doc_set_amount(o, "stake", r->stake);
@@ -209,8 +209,11 @@ json_t *reward_relay_json(const struct reward_epoch *e, const struct reward_rela
 	json_object_set_new(o, "factorBp", t ? json_integer((json_int_t)t->factor_bp) : json_null());
 	doc_set_amount(o, "cap", r->cap);
 	doc_set_amount(o, "credit", r->credit);
-	json_object_set_new(o, "dilutedBy", diluted ? json_string(reward_group_name(r->diluted_by)) : json_null());
-	doc_set_amount(o, "divisor", r->divisor);
+	doc_set_amount(o, "networkCredit", r->network_credit);
+	doc_set_amount(o, "spread", r->spread);
+	hex_encode(party, e->relays[r->party].id, REWARD_ID_LEN);
+	json_object_set_new(o, "party", json_string(party));
+	doc_set_amount(o, "partyCredit", r->party_credit);
 	doc_set_amount(o, "counted", r->counted);
 	doc_set_amount(o, "due", r->due);
 	json_object_set_new(o, "excluded", r->excluded ? json_string(reward_excluded_text(r->excluded)) : json_null());

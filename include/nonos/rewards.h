@@ -116,7 +116,8 @@ const char *evidence_state_name(enum evidence_state s);
  *  tier	the last of the table whose stake is reached by the sum of those locks
  *		alone that are for at least its days
  *  weight	floor(weight_sum * 1,000,000 / running): the mean, in millionths
- *  cap		floor(stake * lambda_weight * 1,000,000 / lambda_stake), in millionths
+ *  cap		floor(stake * lambda_weight * 1,000,000 / lambda_stake), in millionths; at most
+ *		2^128 - 1
  *  base	the smaller of weight and cap
  *  role	10,000 + floor(((exit_bp - 10,000) * exit + (guard_bp - 10,000) * guard) / running)
  *  credit	floor(base * running^2 * factor_bp * role / seen^2)
@@ -125,11 +126,14 @@ const char *evidence_state_name(enum evidence_state s);
  * without registration, stake, tier or a consensus that lists it Running has credit 0, and
  * `excluded` says why.
  *
- * A group is the relays of one operator, of one family, or of one network. Let
- * T be the sum of all credits and `limit` = floor(T * dilution_bp / 10,000). A
- * relay's divisor is the largest credit of a group it is in; when that is above `limit`,
+ * Then credit is diluted, first by network, then by party. A party is an operator's
+ * relays, those that share a family with one of them, those of their operators, and so
+ * on. Let T be the sum of all credits and `limit` = floor(T * dilution_bp / 10,000).
  *
- *  counted	floor(credit * limit / divisor), else counted = credit.
+ *  spread	with N the credit of the relay's network group: floor(credit * limit / N) when
+ *		N is above `limit`, else credit. A relay without a group is not diluted here
+ *  counted	with P the sum of what is spread in its party: floor(spread * limit / P)
+ *		when P is above `limit`, else spread
  *
  * The budget is floor(reserve * reserve_rate_bp * epoch_s / (10,000 * 31,536,000)).
  * With D the sum of what is counted, a relay is due floor(budget * counted /
@@ -137,17 +141,20 @@ const char *evidence_state_name(enum evidence_state s);
  * remainders of that division, of equal ones to the lower relay id. So the sum is the
  * budget; it is 0 when D is 0.
  *
- * What holds, and tests/unit/test_rewards.c tries: the order of the relays
- * changes nothing. A relay split into several with the same
- * operator, family, network, role and uptime, its weight and locks divided among them in
- * any way, gets no more credit. A stake split into more locks, or locks
- * of more accounts, for the same relay changes nothing. An
- * operator split into several whose relays stay in one family or one network
- * gains nothing, and one at or below `limit` does not either. (No policy can tell apart a
- * large operator that shows no tie between its relays from several small ones.) More weight,
- * uptime, stake or lock never makes a relay's credit smaller, nor what it is due.
- * What is due carries roundings: less than one base unit a relay in the last
- * division, and less than one unit of credit a relay in dilution.
+ * What holds, and tests/unit/test_rewards.c tries:
+ *  - The order of the relays changes nothing.
+ *  - More weight, uptime, stake or lock never makes a relay's credit smaller. More
+ *    credit of one relay never makes smaller what it is due, nor what its party is due together.
+ *  - A relay split into several, its weight and locks divided among them in any way, role and
+ *    uptime as before: they have no more credit. If they stay in its party and network, the
+ *    party is not due more.
+ *  - A stake split into more locks, or locks of more accounts, for one relay: no change.
+ *  - An operator split into several whose relays stay in one family: no change. A party
+ *    that is all in one network and stays there, split in any way: no change.
+ *    A party at or below `limit` gains nothing by any split of its operators or families. (Nobody can tell apart one large operator that shows no tie
+ *    between its relays from several small ones.)
+ * But for roundings: less than one base unit a relay in the last division, less than one unit
+ * of credit a relay in each term.
  */
 enum {
 	REWARD_TIERS_MAX = 16,
@@ -201,10 +208,6 @@ enum reward_excluded {
 /* A sentence for its operator. */
 const char *reward_excluded_text(enum reward_excluded e);
 
-/* Which group's credit dilutes a relay the most. */
-enum reward_group { REWARD_OPERATOR, REWARD_FAMILY, REWARD_NETWORK, REWARD_GROUPS };
-const char *reward_group_name(enum reward_group g);
-
 /* One registered relay: what the policy is told of it, and every term of what it says. */
 struct reward_relay {
 	uint8_t id[REWARD_ID_LEN];
@@ -218,8 +221,10 @@ struct reward_relay {
 	int tier;					/* -1: none */
 	struct amount weight, cap, base;
 	uint32_t role_bp;				/* 0: not running */
-	struct amount credit, divisor, counted;
-	enum reward_group diluted_by;			/* when counted < credit */
+	size_t party;					/* index of its first relay */
+	struct amount credit;
+	struct amount network_credit, spread;		/* of its network together; its own, diluted */
+	struct amount party_credit, counted;		/* likewise of its party */
 	struct amount due;
 	enum reward_excluded excluded;
 };
