@@ -29,6 +29,8 @@ static int run(const struct invocation *in, const char *group)
 	}
 	if (in->options.help)
 		return in->command ? help_command(in->command) : help_group(group);
+	if (in->command->flags & CMD_STREAM)
+		return run_stream(in);
 	if (in->command->where == COMMAND_DAEMON)
 		return run_daemon_command(in);
 	return local[in->command - commands_all()](in);

@@ -17,6 +17,8 @@ enum command_where { COMMAND_DAEMON, COMMAND_LOCAL };
 enum {
 	CMD_CHANGES = 1,	/* alters something; takes "dry_run" */
 	CMD_OWNER = 2,		/* also to look takes the daemon's user or group */
+	CMD_STREAM = 4,		/* answered by notifications; nonosctl prints them until it is interrupted */
+	CMD_PROTOCOL = 8,	/* a method for programs, no command of nonosctl */
 };
 
 /* Of an argument. */
@@ -25,6 +27,7 @@ enum {
 	ARG_POSITIONAL = 2,	/* a word of its own on the command line */
 	ARG_REPEAT = 4,		/* a list of texts; a positional one takes all words left */
 	ARG_SECRET = 8,		/* never shown again, as in a log */
+	ARG_LOCAL = 16,		/* nonosctl's own: the daemon does not know it */
 };
 
 enum command_kind {

@@ -158,17 +158,41 @@ void ctl_server_free(struct ctl_server *s);
 bool ctl_has_listener(const struct ctl_server *s, const char *topic);
 
 /*
- * Tell those who have subscribed; costs nothing when there are none. `topic` is words joined by
- * dots. Takes over `data`, an object. Nothing that joins two hops or names a client's
- * address may be in it. `s` may be NULL.
+ * Tell those who have subscribed; costs nothing when there are none. `topic` is a row of
+ * events.def. Takes over `data`, an object. Nothing that joins two hops or names a
+ * client's address may be in it. `s` may be NULL.
  */
 void ctl_publish(struct ctl_server *s, const char *topic, json_t *data);
 
+/* -- the client ------------------------------------------------------------------ */
+
+/* One connection, for one call after the other. */
+struct ctl_client;
+
+/* ERR_NETWORK: nobody answers at `path`; `err` gets a sentence. */
+int ctl_client_open(struct ctl_client **ret, const char *path, char *err, size_t err_cap);
+void ctl_client_free(struct ctl_client *c);
+
+/* What came before the reply, as "progress". */
+typedef void (*ctl_note_fn)(void *arg, const char *method, const json_t *params);
+
 /*
- * Call `method` (params may be NULL; borrowed) and wait. *ret is the reply: an object with
- * "result" or "error". ERR_NETWORK: nobody answers at `path`; ERR_TIMEOUT;
- * ERR_PROTOCOL: what came is not a reply. `err` gets a sentence.
+ * Call `method` (params may be NULL; borrowed) and wait, at most `timeout_ms` after the last
+ * sign of life. *ret is the reply: an object with "result" or "error". `note` may be NULL.
+ * ERR_TIMEOUT; ERR_CLOSED; ERR_PROTOCOL: what came is not a reply. ctl_client_error() is the sentence.
  */
+int ctl_client_call(struct ctl_client *c, json_t **ret, const char *method, json_t *params, unsigned timeout_ms,
+		    ctl_note_fn note, void *arg);
+
+/*
+ * Wait for the next notification, until `deadline_us` of clock_precise_us() (0: for ever) or until
+ * `stop_fd` (-1: none) can be read. ERR_TIMEOUT; ERR_AGAIN: `stop_fd`; else as ctl_client_call().
+ */
+int ctl_client_next(struct ctl_client *c, json_t **ret, uint64_t deadline_us, int stop_fd);
+
+const char *ctl_client_error(const struct ctl_client *c);
+
+/* All in one: connect, call, close. `err` gets a sentence. */
 int ctl_call(json_t **ret, const char *path, const char *method, json_t *params, unsigned timeout_ms,
 	     char *err, size_t err_cap);
 

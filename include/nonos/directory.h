@@ -86,6 +86,8 @@ struct directory_hooks {
 	int (*make_descriptor)(void *arg, char **ret_descriptor, char **ret_extrainfo);
 	/* An authority's answer told our address (X-Your-Address-Is). */
 	void (*address_seen)(void *arg, const struct addr *ours, const struct authority *by);
+	/* An authority answered an upload, or did not: row `index` of directory_status(). May be NULL. */
+	void (*uploaded)(void *arg, size_t index);
 	/* What a consensus says of us changed (listed or not, flags, weight). */
 	void (*listing)(void *arg);
 	/* A newer consensus of either flavour was accepted; after a start also the one read from the cache. */

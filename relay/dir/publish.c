@@ -154,6 +154,8 @@ static void upload_done(void *arg, const struct http_reply *reply)
 						    directory_backoff_ms(d, peer->upload_failures));
 		peer->upload_failures++;
 	}
+	if (d->hooks.uploaded)
+		d->hooks.uploaded(d->hooks.arg, (size_t)(peer - d->peers));
 	directory_kick(d);
 }
 

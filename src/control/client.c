@@ -3,6 +3,7 @@
 #include <nonos/control.h>
 
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -15,6 +16,7 @@
 #include <nonos/clock.h>
 #include <nonos/err.h>
 #include <nonos/mem.h>
+#include <nonos/secret.h>
 
 static int connect_to(int *ret_fd, const char *path, char *err, size_t err_cap)
 {
@@ -56,40 +58,133 @@ static int send_all(int fd, const char *text, size_t len)
 	return 0;
 }
 
-/* Read up to a newline, at most until `deadline_us`. */
-static int read_line(char **ret, size_t *ret_len, int fd, uint64_t deadline_us)
+struct ctl_client {
+	int fd;
+	char *path;			/* for messages */
+	char *buf;
+	size_t len, cap;		/* what was read and not looked at yet */
+	char err[512];
+};
+
+static int client_fail(struct ctl_client *c, int r, const char *what)
 {
-	size_t len = 0, cap = 65536;
-	char *buf = mem_new(cap);
-	int r = ERR_TOO_LONG;
-
-	while (len < CTL_REPLY_MAX) {
-		struct pollfd pfd = { .fd = fd, .events = POLLIN };
-		uint64_t now = clock_precise_us();
-		ssize_t n;
-
-		r = ERR_TIMEOUT;
-		if (now >= deadline_us || poll(&pfd, 1, (int)((deadline_us - now) / 1000) + 1) == 0)
-			break;
-		if (len == cap)
-			buf = mem_resize(buf, cap *= 2, 1);
-		n = read(fd, buf + len, cap - len);
-		if (n < 0 && errno == EINTR)
-			continue;
-		r = ERR_CLOSED;
-		if (n <= 0)
-			break;
-		len += (size_t)n;
-		if (memchr(buf + len - (size_t)n, '\n', (size_t)n)) {
-			*ret = buf;
-			*ret_len = len;
-			return 0;
-		}
-		r = ERR_TOO_LONG;
-	}
-	free(buf);
+	snprintf(c->err, sizeof(c->err), "%s", what);
 	return r;
 }
+
+const char *ctl_client_error(const struct ctl_client *c)
+{
+	return c->err;
+}
+
+int ctl_client_open(struct ctl_client **ret, const char *path, char *err, size_t err_cap)
+{
+	struct ctl_client *c;
+	int fd, r = connect_to(&fd, path, err, err_cap);
+
+	if (r < 0)
+		return r;
+	c = mem_new(sizeof(*c));
+	c->fd = fd;
+	c->path = mem_strdup(path);
+	*ret = c;
+	return 0;
+}
+
+void ctl_client_free(struct ctl_client *c)
+{
+	if (!c)
+		return;
+	close(c->fd);
+	free(c->path);
+	free(c->buf);
+	free(c);
+}
+
+/* -- reading ------------------------------------------------------------------------ */
+
+/* Wait for something to read. ERR_AGAIN: `stop_fd` has. */
+static int wait_input(const struct ctl_client *c, uint64_t deadline_us, int stop_fd)
+{
+	struct pollfd p[] = { { .fd = c->fd, .events = POLLIN }, { .fd = stop_fd, .events = POLLIN } };
+
+	for (;;) {
+		uint64_t now = clock_precise_us(), left_ms = deadline_us > now ? (deadline_us - now) / 1000 + 1 : 0;
+		int n;
+
+		if (deadline_us && left_ms == 0)
+			return ERR_TIMEOUT;
+		n = poll(p, stop_fd < 0 ? 1 : 2, !deadline_us ? -1 : left_ms > INT_MAX ? INT_MAX : (int)left_ms);
+		if (n > 0 && stop_fd >= 0 && p[1].revents)
+			return ERR_AGAIN;
+		if (n > 0)
+			return 0;
+		if (n < 0 && errno != EINTR)
+			return ERR_SYSTEM;
+	}
+}
+
+static int fill(struct ctl_client *c, uint64_t deadline_us, int stop_fd)
+{
+	ssize_t n;
+	int r;
+
+	if (c->len >= CTL_REPLY_MAX)
+		return ERR_TOO_LONG;
+	r = wait_input(c, deadline_us, stop_fd);
+	if (r < 0)
+		return r;
+	if (c->len == c->cap) {
+		c->cap = c->cap ? 2 * c->cap : 65536;
+		c->buf = mem_resize(c->buf, c->cap, 1);
+	}
+	n = read(c->fd, c->buf + c->len, c->cap - c->len);
+	if (n < 0 && (errno == EINTR || errno == EAGAIN))
+		return 0;
+	if (n <= 0)
+		return ERR_CLOSED;
+	c->len += (size_t)n;
+	return 0;
+}
+
+/* The next line as JSON, at most until `deadline_us`; 0: no limit. */
+static int next_message(struct ctl_client *c, json_t **ret, uint64_t deadline_us, int stop_fd)
+{
+	size_t looked = 0, used;
+	char *end;
+	int r;
+
+	while (!(end = c->len > looked ? memchr(c->buf + looked, '\n', c->len - looked) : NULL)) {
+		looked = c->len;
+		r = fill(c, deadline_us, stop_fd);
+		if (r < 0)
+			return r;
+	}
+	used = (size_t)(end - c->buf) + 1;
+	*ret = json_loadb(c->buf, used, JSON_REJECT_DUPLICATES, NULL);
+	memmove(c->buf, c->buf + used, c->len - used);
+	c->len -= used;
+	return *ret ? 0 : ERR_PROTOCOL;
+}
+
+static bool is_notification(const json_t *m)
+{
+	return json_is_string(json_object_get(m, "method")) && !json_object_get(m, "id");
+}
+
+static bool is_reply(const json_t *reply)
+{
+	const json_t *error = json_object_get(reply, "error");
+
+	if (!json_is_object(reply))
+		return false;
+	if (error)
+		return json_is_integer(json_object_get(error, "code")) &&
+		       json_is_string(json_object_get(error, "message"));
+	return json_object_get(reply, "result") != NULL;
+}
+
+/* -- asking ------------------------------------------------------------------------- */
 
 static char *request_text(const char *method, json_t *params)
 {
@@ -107,60 +202,94 @@ static char *request_text(const char *method, json_t *params)
 	return text;
 }
 
-static bool is_reply(const json_t *reply)
+static int send_request(struct ctl_client *c, const char *method, json_t *params)
 {
-	const json_t *error = json_object_get(reply, "error");
-
-	if (!json_is_object(reply))
-		return false;
-	if (error)
-		return json_is_integer(json_object_get(error, "code")) &&
-		       json_is_string(json_object_get(error, "message"));
-	return json_object_get(reply, "result") != NULL;
-}
-
-static int exchange(json_t **ret, int fd, const char *request, unsigned timeout_ms)
-{
-	uint64_t deadline = clock_precise_us() + (uint64_t)timeout_ms * 1000;
-	json_t *reply;
-	char *line;
-	size_t len;
+	char *request = request_text(method, params);
+	size_t len = strlen(request);
 	int r;
 
-	if (send_all(fd, request, strlen(request)) < 0 || send_all(fd, "\n", 1) < 0)
-		return ERR_CLOSED;
-	r = read_line(&line, &len, fd, deadline);
-	if (r < 0)
-		return r;
-	reply = json_loadb(line, len, JSON_REJECT_DUPLICATES, NULL);
-	free(line);
-	if (!is_reply(reply)) {
-		json_decref(reply);
-		return ERR_PROTOCOL;
+	request[len] = '\n';	/* in place of the NUL */
+	r = send_all(c->fd, request, len + 1);
+	secret_wipe(request, len);
+	free(request);
+	return r < 0 ? ERR_CLOSED : 0;
+}
+
+/* Every sign of life gives the daemon `timeout_ms` more. */
+static int await_reply(struct ctl_client *c, json_t **ret, unsigned timeout_ms, ctl_note_fn note, void *arg)
+{
+	for (;;) {
+		json_t *m;
+		int r = next_message(c, &m, clock_precise_us() + (uint64_t)timeout_ms * 1000, -1);
+
+		if (r < 0)
+			return r;
+		if (!is_notification(m)) {
+			*ret = m;
+			return 0;
+		}
+		if (note)
+			note(arg, json_string_value(json_object_get(m, "method")), json_object_get(m, "params"));
+		json_decref(m);
 	}
+}
+
+/* The sentence for an error of the connection. */
+static int explain(struct ctl_client *c, int r, unsigned timeout_ms)
+{
+	if (r == ERR_TIMEOUT)
+		snprintf(c->err, sizeof(c->err), "no answer within %u ms; the daemon is busy or stuck, look at its log",
+			 timeout_ms);
+	else if (r == ERR_CLOSED)
+		client_fail(c, r, "the daemon closed the connection; it may be stopping, or have too many clients");
+	else if (r < 0)
+		snprintf(c->err, sizeof(c->err), "what answers at %s is not nonosd", c->path);
+	return r;
+}
+
+int ctl_client_call(struct ctl_client *c, json_t **ret, const char *method, json_t *params, unsigned timeout_ms,
+		    ctl_note_fn note, void *arg)
+{
+	json_t *reply = NULL;
+	/* Who was turned away may still find a reason to read. */
+	int sent = send_request(c, method, params), r = await_reply(c, &reply, timeout_ms, note, arg);
+
+	if (r == 0 && !is_reply(reply)) {
+		json_decref(reply);
+		r = ERR_PROTOCOL;
+	}
+	if (r < 0)
+		return explain(c, sent < 0 ? sent : r, timeout_ms);
 	*ret = reply;
+	return 0;
+}
+
+int ctl_client_next(struct ctl_client *c, json_t **ret, uint64_t deadline_us, int stop_fd)
+{
+	json_t *m;
+	int r = next_message(c, &m, deadline_us, stop_fd);
+
+	if (r == 0 && !is_notification(m)) {
+		json_decref(m);
+		r = ERR_PROTOCOL;
+	}
+	if (r < 0)
+		return r == ERR_TIMEOUT || r == ERR_AGAIN ? r : explain(c, r, 0);
+	*ret = m;
 	return 0;
 }
 
 int ctl_call(json_t **ret, const char *path, const char *method, json_t *params, unsigned timeout_ms,
 	     char *err, size_t err_cap)
 {
-	char *request;
-	int fd, r;
+	struct ctl_client *c;
+	int r = ctl_client_open(&c, path, err, err_cap);
 
-	r = connect_to(&fd, path, err, err_cap);
 	if (r < 0)
 		return r;
-	request = request_text(method, params);
-	r = exchange(ret, fd, request, timeout_ms);
-	free(request);
-	close(fd);
-	if (r == ERR_TIMEOUT)
-		snprintf(err, err_cap, "no answer within %u ms; the daemon is busy or stuck, look at its log",
-			 timeout_ms);
-	else if (r == ERR_CLOSED)
-		snprintf(err, err_cap, "the daemon closed the connection; it may be stopping, or have too many clients");
-	else if (r < 0)
-		snprintf(err, err_cap, "what answers at %s is not nonosd", path);
+	r = ctl_client_call(c, ret, method, params, timeout_ms, NULL, NULL);
+	if (r < 0)
+		snprintf(err, err_cap, "%s", c->err);
+	ctl_client_free(c);
 	return r;
 }

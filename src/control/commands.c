@@ -213,7 +213,7 @@ static int check_named(const struct command *c, const char *name, const json_t *
 {
 	const struct command_arg *a = command_arg_find(c, name);
 
-	if (a)
+	if (a && !(a->flags & ARG_LOCAL))
 		return command_check_value(a, value, why);
 	if (!(c->flags & CMD_CHANGES) || strcmp(name, "dry_run") != 0)
 		return unknown_param(c, name, why);

@@ -477,9 +477,11 @@ void ctl_server_free(struct ctl_server *s)
 	if (!s)
 		return;
 	while (s->clients) {
-		struct bufferevent *bev = s->clients->bev;
+		struct evbuffer *out = bufferevent_get_output(s->clients->bev);
 
-		evbuffer_write(bufferevent_get_output(bev), bufferevent_getfd(bev));
+		/* The bufferevent keeps its output to itself until then. */
+		evbuffer_unfreeze(out, 1);
+		evbuffer_write(out, bufferevent_getfd(s->clients->bev));
 		client_free(s->clients);
 	}
 	event_free(s->turn);

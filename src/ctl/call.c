@@ -5,9 +5,9 @@
 
 #include <stdarg.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <nonos/control.h>
-#include <nonos/err.h>
 
 /*
  * How an answer is shown: by its own view, as the table that --format also wants, or
@@ -36,14 +36,40 @@ int complain(enum exit_code status, const char *fmt, ...)
 	return status;
 }
 
-int daemon_call(json_t **ret_result, const struct ctl_options *o, const char *method, json_t *params)
+/* -- asking ------------------------------------------------------------------------ */
+
+/* "what: 5 of 10 (50 %)" on one line of a terminal. */
+static void show_progress(void *arg, const char *method, const json_t *params)
+{
+	json_int_t done = json_integer_value(json_object_get(params, "done"));
+	json_int_t total = json_integer_value(json_object_get(params, "total"));
+	const char *what = json_string_value(json_object_get(params, "what"));
+	bool *shown = arg;
+
+	if (strcmp(method, "progress") != 0 || !isatty(STDERR_FILENO))
+		return;
+	*shown = true;
+	fputs("\r\033[K", stderr);
+	view_escaped(stderr, what ? what : "");
+	if (total > 0 && done >= 0 && done <= total)
+		fprintf(stderr, ": %lld of %lld (%d %%)", (long long)done, (long long)total,
+			(int)(100.0 * (double)done / (double)total));
+	else if (done > 0)
+		fprintf(stderr, ": %lld", (long long)done);
+	fflush(stderr);
+}
+
+static int call_daemon(json_t **ret_result, struct ctl_client *c, const struct ctl_options *o, const char *method,
+		       json_t *params)
 {
 	json_t *reply, *error;
-	char err[512];
-	int r = ctl_call(&reply, o->socket, method, params, o->timeout_s * 1000, err, sizeof(err));
+	bool shown = false;
+	int r = ctl_client_call(c, &reply, method, params, o->timeout_s * 1000, show_progress, &shown);
 
+	if (shown)
+		fputs("\r\033[K", stderr);
 	if (r < 0)
-		return complain(r == ERR_NETWORK ? EXIT_NO_DAEMON : EXIT_NO_ANSWER, "%s", err);
+		return complain(EXIT_NO_ANSWER, "%s", ctl_client_error(c));
 	error = json_object_get(reply, "error");
 	if (error)
 		complain(EXIT_REFUSED, "%s", json_string_value(json_object_get(error, "message")));
@@ -51,6 +77,33 @@ int daemon_call(json_t **ret_result, const struct ctl_options *o, const char *me
 		*ret_result = json_incref(json_object_get(reply, "result"));
 	json_decref(reply);
 	return error ? EXIT_REFUSED : EXIT_OK;
+}
+
+int daemon_open(struct ctl_client **ret, json_t **ret_result, const struct ctl_options *o, const char *method,
+		json_t *params)
+{
+	struct ctl_client *c;
+	char err[512];
+	int r;
+
+	if (ctl_client_open(&c, o->socket, err, sizeof(err)) < 0)
+		return complain(EXIT_NO_DAEMON, "%s", err);
+	r = call_daemon(ret_result, c, o, method, params);
+	if (r == EXIT_OK)
+		*ret = c;
+	else
+		ctl_client_free(c);
+	return r;
+}
+
+int daemon_call(json_t **ret_result, const struct ctl_options *o, const char *method, json_t *params)
+{
+	struct ctl_client *c;
+	int r = daemon_open(&c, ret_result, o, method, params);
+
+	if (r == EXIT_OK)
+		ctl_client_free(c);
+	return r;
 }
 
 bool daemon_ask(json_t **ret_result, const struct ctl_options *o, const char *method, json_t *params)
@@ -66,6 +119,8 @@ bool daemon_ask(json_t **ret_result, const struct ctl_options *o, const char *me
 	json_decref(reply);
 	return result;
 }
+
+/* -- printing ---------------------------------------------------------------------- */
 
 static void print_view(const struct invocation *in, const json_t *answer)
 {

@@ -65,11 +65,21 @@ int daemon_call(json_t **ret_result, const struct ctl_options *o, const char *me
 /* As daemon_call(), but silent: false when nobody answers or the daemon refuses. */
 bool daemon_ask(json_t **ret_result, const struct ctl_options *o, const char *method, json_t *params);
 
+/* As daemon_call(), and *ret is the connection, for what comes after the answer. */
+struct ctl_client;
+int daemon_open(struct ctl_client **ret, json_t **ret_result, const struct ctl_options *o, const char *method,
+		json_t *params);
+
 /* Print an answer as --format wants it or as its text view; takes over `answer`. Returns the exit status. */
 int print_answer(const struct invocation *in, json_t *answer);
 
 /* What main() does for a command of the daemon. */
 int run_daemon_command(const struct invocation *in);
+
+/* -- events.c -------------------------------------------------------------------- */
+
+/* What main() does for a command with CMD_STREAM. */
+int run_stream(const struct invocation *in);
 
 /* -- file.c ---------------------------------------------------------------------- */
 

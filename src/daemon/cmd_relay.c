@@ -41,6 +41,7 @@ int cmd_onion_rotate(struct ctl_call *call)
 					err_str(r));
 		log_notice("The onion keys were replaced, as asked for.");
 		keeper_feed_onion_keys(k);
+		event_keys(k, KEYS_CHANGED_ONION);
 		keeper_publish(k, "onion keys replaced");
 	}
 	call->result = json_pack("{s:b, s:I}", "dry_run", call->dry_run, "next_rotation",

@@ -1,7 +1,9 @@
-/* Methods that look: status, counters, version. */
+/* Methods that look: status, counters, version, events. */
 #include "config.h"
 
 #include "keeper.h"
+
+#include <nonos/err.h>
 
 int cmd_status(struct ctl_call *call)
 {
@@ -18,5 +20,17 @@ int cmd_counters(struct ctl_call *call)
 int cmd_version(struct ctl_call *call)
 {
 	call->result = json_pack("{s:s}", "version", PACKAGE_VERSION);
+	return 0;
+}
+
+int cmd_events(struct ctl_call *call)
+{
+	const json_t *topics = json_object_get(call->params, "topics");
+	int r = ctl_session_subscribe(call->session, topics);
+
+	if (r < 0)
+		return ctl_fail(call, r, CTL_INVALID_PARAMS, r == ERR_TOO_LONG ? "these are too many topics; use * in their names"
+				: "a topic is lower-case words joined by dots, and * for any; see nonos-control(7)");
+	call->result = json_pack("{s:O?}", "topics", topics);
 	return 0;
 }

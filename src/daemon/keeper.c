@@ -62,6 +62,7 @@ void keeper_notify_status(struct keeper *k)
 static void stop_now(struct keeper *k)
 {
 	k->state = KEEPER_STOPPING;
+	event_state(k);
 	event_base_loopbreak(k->base);
 }
 
@@ -85,6 +86,7 @@ void keeper_stop(struct keeper *k, const char *why)
 	log_notice("Stopping: no new circuits; the open ones have %u seconds. reason=\"%s\"",
 		   k->config->shutdown_wait, why);
 	k->state = KEEPER_DRAINING;
+	event_state(k);
 	notify_send("STOPPING=1");
 	keeper_notify_status(k);
 	/* The sockets are open here, too: without this new links would wait unheard. */
@@ -190,6 +192,7 @@ static void maintain_keys(struct keeper *k)
 		keeper_feed_onion_keys(k);
 	if (changed & (KEYS_CHANGED_SIGNING | KEYS_CHANGED_ONION))
 		keeper_publish(k, "keys changed");
+	event_keys(k, changed);
 	warn_of_expiry(k);
 }
 
@@ -231,6 +234,7 @@ static void second_cb(evutil_socket_t fd, short what, void *arg)
 	team_tick(k->team);
 	team_counters(k->team, &c);
 	bandwidth_update(&k->bandwidth, clock_wall(), c.read_bytes, c.written_bytes);
+	event_second(k, &c);
 	if (clock_now_ms() - k->bandwidth_saved_ms >= BANDWIDTH_SAVE_MS)
 		save_bandwidth(k);
 	/* One authority's word counts after a while, so this is also a matter of time. */
@@ -261,6 +265,7 @@ static void on_ready(void *arg)
 	if (k->state != KEEPER_STARTING)
 		return;
 	k->state = KEEPER_RUNNING;
+	event_state(k);
 	log_notice("The relay accepts links. workers=%u", team_size(k->team));
 	notify_send("READY=1");
 	keeper_notify_status(k);
@@ -428,7 +433,8 @@ static void open_bandwidth(struct keeper *k)
 static int keeper_start(struct keeper *k)
 {
 	struct team_hooks hooks = {
-		.greet = keeper_greet, .ready = on_ready, .message = on_message, .drained = on_drained, .arg = k,
+		.greet = keeper_greet, .ready = on_ready, .message = on_message, .drained = on_drained,
+		.changed = event_worker, .arg = k,
 	};
 	char err[PROCESS_ERR_CAP];
 
@@ -467,6 +473,7 @@ static void keeper_end(struct keeper *k)
 
 	metrics_server_free(k->metrics);
 	ctl_server_free(k->control);
+	k->control = NULL;
 	directory_free(k->directory);
 	settle_free(k->settle);
 	team_free(k->team);

@@ -79,6 +79,7 @@ struct keeper {
 	struct clock_watch clock;
 	struct bandwidth bandwidth;
 	uint64_t bandwidth_saved_ms, status_told_ms;
+	struct relay_counters counted;	/* a second ago, for events */
 	uint64_t published_observed;	/* in the last descriptor; 0: none made yet */
 	uint64_t bandwidth_told_ms;	/* when it was published for the bandwidth's sake */
 };
@@ -160,10 +161,23 @@ int keeper_metrics_start(struct keeper *k, char *err, size_t err_cap);
  */
 int keeper_reload(struct keeper *k, bool dry_run, json_t **ret_report, char *err, size_t err_cap);
 
+/* -- keeper_events.c: what subscribers of the control socket are told ---------- */
+
+void event_state(struct keeper *k);
+void event_second(struct keeper *k, const struct relay_counters *now);
+void event_worker(void *arg, const struct member_change *c);
+void event_consensus(struct keeper *k, const struct consensus_facts *c);
+void event_upload(void *arg, size_t index);
+void event_keys(struct keeper *k, int changed);
+void event_reload(struct keeper *k, json_t *changes);
+
 /* -- status.c, cmd_*.c -------------------------------------------------------- */
 
 json_t *status_make(struct keeper *k);
 json_t *status_counters(struct keeper *k);
+
+/* Flags as a list of their names. */
+json_t *status_flags(uint32_t flags);
 
 /* Write the counters to the log. */
 void status_log_counters(struct keeper *k);

@@ -268,6 +268,7 @@ static void on_listing(void *arg)
 static void on_consensus(void *arg, const struct consensus_facts *c)
 {
 	settle_consensus(((struct keeper *)arg)->settle, c);
+	event_consensus(arg, c);
 }
 
 int keeper_directory_start(struct keeper *k, char *err, size_t err_cap)
@@ -281,7 +282,8 @@ int keeper_directory_start(struct keeper *k, char *err, size_t err_cap)
 	};
 	struct directory_hooks hooks = {
 		.document = on_document, .params = on_params, .make_descriptor = make_descriptor,
-		.address_seen = on_address_seen, .listing = on_listing, .consensus = on_consensus, .arg = k,
+		.address_seen = on_address_seen, .listing = on_listing, .consensus = on_consensus,
+		.uploaded = event_upload, .arg = k,
 	};
 	int r;
 

@@ -10,7 +10,7 @@
 #include <nonos/log.h>
 
 struct reload {
-	json_t *changes;		/* array, or NULL */
+	json_t *changes;		/* array */
 	bool dry_run;
 	bool log, descriptor, any;	/* what the applied changes touch */
 };
@@ -33,9 +33,8 @@ static void on_changed(void *arg, enum option_id id, bool applied)
 {
 	struct reload *r = arg;
 
-	if (r->changes)
-		json_array_append_new(r->changes, json_pack("{s:s, s:s, s:b}", "section", option_section(id),
-							     "option", option_key(id), "applied", applied));
+	json_array_append_new(r->changes, json_pack("{s:s, s:s, s:b}", "section", option_section(id),
+						    "option", option_key(id), "applied", applied));
 	if (r->dry_run)
 		return;
 	if (!applied) {
@@ -120,7 +119,7 @@ static int load(struct keeper *k, struct config **ret, struct families **ret_fam
 
 int keeper_reload(struct keeper *k, bool dry_run, json_t **ret_report, char *err, size_t err_cap)
 {
-	struct reload r = { .changes = ret_report ? json_array() : NULL, .dry_run = dry_run };
+	struct reload r = { .changes = json_array(), .dry_run = dry_run };
 	struct config_report rep = { 0 };
 	struct families *families = NULL;
 	struct config *fresh;
@@ -146,8 +145,11 @@ int keeper_reload(struct keeper *k, bool dry_run, json_t **ret_report, char *err
 		k->config = fresh;
 		settle_use(k->settle, fresh, k->directory);
 		apply(k, &r);
+		event_reload(k, r.changes);
 	}
 	if (ret_report)
 		*ret_report = r.changes;
+	else
+		json_decref(r.changes);
 	return 0;
 }

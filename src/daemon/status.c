@@ -46,7 +46,7 @@ static void put_addr(json_t *o, const char *name, const struct addr *a)
 }
 
 /* "Fast Guard Running" as a list. */
-static json_t *flags_json(uint32_t flags)
+json_t *status_flags(uint32_t flags)
 {
 	char text[256], *rest, *word;
 	json_t *list = json_array();
@@ -122,7 +122,7 @@ static json_t *authority_json(const struct authority_status *s)
 	put(o, "certificate", json_boolean(s->cert_known));
 	put_time(o, "consensus_valid_after", s->consensus_valid_after);
 	put(o, "in_consensus", json_boolean(s->in_consensus));
-	put(o, "flags", flags_json(s->in_consensus ? s->flags : 0));
+	put(o, "flags", status_flags(s->in_consensus ? s->flags : 0));
 	put_number(o, "weight", s->in_consensus ? s->weight : 0);
 	return o;
 }
@@ -154,7 +154,7 @@ static json_t *consensus_json(const struct keeper *k)
 	put_time(o, "fresh_until", s.fresh_until);
 	put_time(o, "valid_until", s.valid_until);
 	put(o, "listed", json_boolean(s.listed));
-	put(o, "flags", flags_json(s.listed ? s.flags : 0));
+	put(o, "flags", status_flags(s.listed ? s.flags : 0));
 	put_number(o, "weight", s.listed ? s.weight : 0);
 	put_number(o, "relays", s.n_relays);
 	put_number(o, "microdescriptors", s.n_microdescs);

@@ -91,6 +91,16 @@ static void check_drained(struct team *t)
 	t->hooks.drained(t->hooks.arg);
 }
 
+static void tell_change(const struct member *m, enum member_step step, int status)
+{
+	const struct team *t = m->team;
+	struct member_change c = { .step = step, .index = m->index, .restarts = m->restarts,
+				   .pid = m->inside ? getpid() : m->pid, .status = status };
+
+	if (t->hooks.changed)
+		t->hooks.changed(t->hooks.arg, &c);
+}
+
 /* -- the end of a worker ------------------------------------------------------- */
 
 static void set_timer(struct event *timer, unsigned ms)
@@ -159,6 +169,7 @@ void team_reap(struct team *t)
 		if (!m->pid || waitpid(m->pid, &status, WNOHANG) != m->pid)
 			continue;
 		log_exit(m, status);
+		tell_change(m, MEMBER_ENDED, status);
 		m->pid = 0;
 		member_gone(m);
 	}
@@ -194,6 +205,7 @@ static void on_ready(struct member *m)
 	if (m->state != MEMBER_STARTING)
 		return;
 	m->state = MEMBER_READY;
+	tell_change(m, MEMBER_LISTENS, 0);
 	log_info("A worker accepts links. worker=%u", m->index);
 	if (!t->draining && all_are(t, MEMBER_READY))
 		t->hooks.ready(t->hooks.arg);
@@ -294,6 +306,7 @@ static int member_start(struct member *m)
 	m->state = MEMBER_STARTING;
 	m->sandbox = (struct sandbox_state){ 0 };
 	m->started_ms = m->heard_ms = clock_now_ms();
+	tell_change(m, MEMBER_STARTED, 0);
 	m->team->hooks.greet(m->team->hooks.arg, m->index);
 	return 0;
 }

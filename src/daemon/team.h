@@ -35,12 +35,22 @@ enum {
 	TEAM_AWAY_MS = 5000,		/* no tick for this long: it is the keeper that hung */
 };
 
+enum member_step { MEMBER_STARTED, MEMBER_LISTENS, MEMBER_ENDED };
+
+struct member_change {
+	enum member_step step;
+	unsigned index, restarts;
+	pid_t pid;
+	int status;		/* of MEMBER_ENDED, as from waitpid() */
+};
+
 struct team_hooks {
 	void (*greet)(void *arg, unsigned index);		/* a new worker: send what it needs */
 	void (*ready)(void *arg);				/* the last worker missing became ready */
 	/* What is not the team's business. A negative result ends the worker. */
 	int (*message)(void *arg, unsigned index, struct frame *f);
 	void (*drained)(void *arg);				/* all of them */
+	void (*changed)(void *arg, const struct member_change *c);	/* for who watches; may be NULL */
 	void *arg;
 };
 
