@@ -242,6 +242,47 @@ static void view_consensus(FILE *out, const json_t *s)
 	fputs(")\n", out);
 }
 
+static void view_attention(FILE *out, const json_t *s)
+{
+	const json_t *list = json_object_get(s, "attention"), *a;
+	size_t i;
+
+	label(out, "attention");
+	if (json_array_size(list) == 0)
+		fputs("nothing\n", out);
+	json_array_foreach(list, i, a) {
+		if (i)
+			label(out, "");
+		view_escaped(out, text_of(a, "severity"));
+		fputs(": ", out);
+		view_escaped(out, text_of(a, "what"));
+		fprintf(out, "\n%*s  ", LABEL_WIDTH, "");
+		view_escaped(out, text_of(a, "do"));
+		fputc('\n', out);
+	}
+}
+
+/* The authorities have lines of their own. */
+static void view_dependencies(FILE *out, const json_t *s)
+{
+	const json_t *d;
+	bool first = true;
+	size_t i;
+
+	json_array_foreach(json_object_get(s, "dependencies"), i, d) {
+		if (strncmp(text_of(d, "name"), "authority", 9) == 0)
+			continue;
+		label(out, first ? "outside" : "");
+		first = false;
+		view_escaped(out, text_of(d, "name"));
+		fputs(" ", out);
+		view_escaped(out, text_of(d, "health"));
+		fputs(": ", out);
+		view_escaped(out, text_of(d, "detail"));
+		fputc('\n', out);
+	}
+}
+
 /* An upload's answer alone proves nothing, so what the consensus says stands beside it. */
 static void view_authority(FILE *out, const json_t *a)
 {
@@ -287,6 +328,8 @@ void view_status(FILE *out, const json_t *s)
 		label(out, i ? "" : "authorities");
 		view_authority(out, a);
 	}
+	view_dependencies(out, s);
+	view_attention(out, s);
 }
 
 /* -- anything else -------------------------------------------------------------- */

@@ -13,6 +13,7 @@
 #include <nonos/log.h>
 #include <nonos/mem.h>
 
+#include "attention.h"
 #include "counters.h"
 #include "process.h"
 
@@ -275,6 +276,8 @@ json_t *status_make(struct keeper *k)
 	put(o, "consensus", consensus_json(k));
 	put(o, "ledger", settle_status(k->settle));
 	put(o, "counters", counters);
+	put(o, "dependencies", dependencies_make(o, clock_wall()));
+	put(o, "attention", attention_make(o, clock_wall()));
 	return o;
 }
 

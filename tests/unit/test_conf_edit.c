@@ -110,11 +110,24 @@ static void test_migrate(void **state)
 	assert_null(got);
 }
 
+/* Every kind of option has its words. */
+static void test_explained(void **state)
+{
+	(void)state;
+	for (int id = 0; id < OPTION_COUNT; id++) {
+		json_t *o = option_json((enum option_id)id);
+
+		assert_true(json_string_length(json_object_get(o, "kind")) > 0);
+		assert_true(json_string_length(json_object_get(o, "form")) > 0);
+		json_decref(o);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_edit), cmocka_unit_test(test_values_that_do_not_fit),
-		cmocka_unit_test(test_names), cmocka_unit_test(test_migrate),
+		cmocka_unit_test(test_names), cmocka_unit_test(test_migrate), cmocka_unit_test(test_explained),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
