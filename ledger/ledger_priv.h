@@ -29,7 +29,8 @@ struct object {
 	char *evidence;				/* canonical JSON that hashes to the message's evidenceHash, or NULL */
 	size_t evidence_len;
 	const struct fold_type *fold;
-	struct eth_addr signer;			/* who signed, when the type names the field; checked */
+	bool has_signer;			/* the type names the field that must have signed */
+	struct eth_addr signer;			/* then who signed; checked before apply() */
 };
 
 /* Fields of the message. Naming one that the type does not have is our own bug. */
@@ -42,6 +43,9 @@ int object_bytes(uint8_t *ret, size_t len, const struct object *o, const char *f
 
 /* ERR_RANGE above 2^128 - 1. */
 int object_amount(struct amount *ret, const struct object *o, const char *field);
+
+/* "amount" as money that is to move: refuses zero, and what is out of range. */
+int object_payment(struct ledger *l, struct amount *ret, const struct object *o);
 
 /* Who made signature `i` over the digest. */
 int object_recover(struct eth_addr *ret, const struct object *o, size_t i);
@@ -59,6 +63,7 @@ enum fold_flag {
 	FOLD_UNTIL = 2,		/* "validUntil": the entry's time is not after it */
 	FOLD_DEADLINE = 4,	/* "deadline", likewise */
 	FOLD_EVIDENCE = 8,	/* evidence must be attached; without this flag it must not */
+	FOLD_RELAY_SIG = 16,	/* a relay's signature may be attached */
 };
 
 struct fold_type {

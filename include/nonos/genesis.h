@@ -45,8 +45,8 @@ struct genesis_signers {
 
 /* Where a module's fee goes. What is not the publisher's is the treasury's part. */
 struct genesis_revenue {
-	unsigned publisher_bps;		/* of the fee */
-	unsigned vault_bps;		/* of the treasury's part that is not burnt: to contributors */
+	unsigned publisher_bp;		/* of the fee */
+	unsigned vault_bp;		/* of the treasury's part that is not burnt: to contributors */
 };
 
 struct genesis {
@@ -65,7 +65,7 @@ struct genesis {
 
 	enum genesis_policy policy;
 	struct reward_params rewards;	/* epoch length and tiers hold for any policy */
-	const json_t *anyone;		/* for POLICY_ANYONE_1: its "config"; part of doc */
+	json_t *anyone;			/* for POLICY_ANYONE_1: the "config" of its rounds; else NULL */
 
 	uint32_t unbonding_s;
 	struct genesis_signers auditors, council;

@@ -221,6 +221,9 @@ struct ledger_head {
 
 void ledger_head(const struct ledger *l, struct ledger_head *ret);
 
+/* Entries that are durable: without those of the open batch. */
+uint64_t ledger_committed(const struct ledger *l);
+
 /* The signed checkpoint of the last commit, malloc()ed. ERR_NOT_FOUND before the first. */
 int ledger_checkpoint(struct ledger *l, char **ret_note);
 
@@ -242,7 +245,7 @@ int ledger_supply(struct ledger *l, struct ledger_supply *ret);
 struct ledger_line {
 	uint64_t height;		/* 1 for the first entry, 0 for genesis */
 	uint64_t time;
-	char type[GENESIS_NAME_CAP];	/* of the entry that caused it, "genesis" for height 0 */
+	char why[GENESIS_NAME_CAP];	/* the type of object that caused it, or "genesis", "unbonding" */
 	bool credit;			/* else debit */
 	struct amount amount, balance;	/* balance: after it */
 };
