@@ -5,7 +5,7 @@
 PACKAGES_BUILD="gcc make autoconf automake pkg-config libc6-dev libevent-dev libssl-dev libsodium-dev \
 	libsecp256k1-dev libjansson-dev libcurl4-openssl-dev zlib1g-dev libzstd-dev libsqlite3-dev libseccomp-dev"
 PACKAGES_LAB="python3 tor openssl"
-PACKAGES_CHECK="clang libclang-rt-14-dev libcmocka-dev python3-pytest xz-utils"
+PACKAGES_CHECK="clang libclang-rt-14-dev libcmocka-dev python3-pytest xz-utils prometheus"
 
 say() {
 	printf '%s %s\n' "$(date +%H:%M:%S)" "$*"
@@ -22,8 +22,9 @@ packages_missing() {
 	done
 }
 
-# Installing tor would start a client that talks to the public network; a
-# policy-rc.d that says no keeps it off. One that is there already stays.
+# Of prometheus promtool is used. Installing it or tor would start a server, and a client that
+# talks to the public network; a policy-rc.d that says no keeps them off. One that is there
+# already stays.
 packages_install() {
 	missing=$(packages_missing "$@")
 	[ -n "$missing" ] || return 0

@@ -5,6 +5,7 @@
 
 #include <assert.h>
 
+#include "handshake_queue.h"
 #include "link.h"
 #include "memory.h"
 #include "relay_priv.h"
@@ -46,6 +47,8 @@ static const char *const waits[COUNT_WAITS] = {
 	"2.048", "4.096", "8.192", "16.384", "+Inf",
 };
 
+static const char *const dir_replies[COUNT_DIR_REPLIES] = { "200", "304", "400", "404", "405", "503" };
+
 static_assert(COUNT_STATES == (int)LINK_CLOSED, "links have other states now");
 
 const char *relay_count_name(enum count_list list, size_t i)
@@ -53,7 +56,7 @@ const char *relay_count_name(enum count_list list, size_t i)
 	static const char *const *const lists[COUNT_LISTS] = {
 		[LIST_COMMANDS] = commands, [LIST_HANDSHAKES] = handshakes, [LIST_DESTROYS] = destroys,
 		[LIST_ENDS] = ends, [LIST_REFUSALS] = refusals, [LIST_STATES] = states,
-		[LIST_VERSIONS] = versions, [LIST_WAITS] = waits,
+		[LIST_VERSIONS] = versions, [LIST_WAITS] = waits, [LIST_DIR_REPLIES] = dir_replies,
 	};
 
 	return lists[list][i];
@@ -79,6 +82,7 @@ static void add_parts(struct relay_counters *c)
 	c->handshakes_ntor3 = c->handshakes_ok[2];
 	c->handshakes_failed = sum(c->handshakes_bad, COUNT_HANDSHAKES);
 	c->handshakes_dropped = sum(c->handshakes_lost, COUNT_HANDSHAKES);
+	c->dir_requests = sum(c->dir_replies, COUNT_DIR_REPLIES);
 	c->circuits_destroyed = sum(c->circuits_ended, COUNT_DESTROYS);
 }
 
@@ -102,6 +106,7 @@ void relay_counters(const struct relay *r, struct relay_counters *ret)
 	*ret = r->counters;
 	add_parts(ret);
 	count_links(r, ret);
+	ret->handshakes_waiting = handshake_queue_len(r->handshakes);
 	ret->links = link_count(r);
 	relay_held_bytes(r, ret);
 	ret->queued_bytes = ret->cell_bytes + ret->stream_bytes + ret->unsent_bytes;

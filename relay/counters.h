@@ -43,6 +43,31 @@ static inline unsigned count_wait(uint32_t ms)
 	return bits < COUNT_WAITS ? bits : COUNT_WAITS - 1;
 }
 
+static inline void count_handshake_wait(struct relay_counters *c, uint64_t ms)
+{
+	c->handshake_waits[count_wait(ms < UINT32_MAX ? (uint32_t)ms : UINT32_MAX)]++;
+	c->handshake_wait_ms += ms;
+}
+
+/* Place of a directory answer's status in LIST_DIR_REPLIES. */
+static inline unsigned count_dir_reply(int status)
+{
+	switch (status) {
+	case 200:
+		return 0;
+	case 304:
+		return 1;
+	case 400:
+		return 2;
+	case 404:
+		return 3;
+	case 405:
+		return 4;
+	default:
+		return COUNT_DIR_REPLIES - 1;
+	}
+}
+
 /* A queued cell leaves. `now_ms`: the clock that stamped it. */
 static inline void count_cell_out(struct relay_counters *c, const struct pool_cell *cell, uint32_t now_ms)
 {

@@ -177,8 +177,11 @@ bool handshake_queue_run(struct relay *r)
 
 	while (r->handshakes->len && (e = next_entry(r->handshakes))) {
 		struct circuit *c = entry_circuit(r, e);
+		uint64_t waited_ms = clock_now_ms() - e->queued_ms;
 
-		if (c && clock_now_ms() - e->queued_ms > HANDSHAKE_WAIT_MAX_MS)
+		if (c)
+			count_handshake_wait(&r->counters, waited_ms);
+		if (c && waited_ms > HANDSHAKE_WAIT_MAX_MS)
 			refuse(r, e);
 		else if (c)
 			circuit_answer(c, e->cmd, e->body);

@@ -13,6 +13,7 @@
 #include <nonos/mem.h>
 
 #include "circuit.h"
+#include "counters.h"
 #include "dir/dirserv.h"
 #include "relay_priv.h"
 
@@ -107,7 +108,7 @@ int dir_data(struct stream *s, const struct relay_msg *m)
 		stream_end(s, END_TORPROTOCOL);
 		return 0;
 	}
-	r->counters.dir_requests++;
+	r->counters.dir_replies[count_dir_reply(dir_reply_status(s->reply))]++;
 	event_del(&s->write_event);
 	free(s->request);
 	s->request = NULL;

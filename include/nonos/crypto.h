@@ -28,6 +28,9 @@ enum {
 /* Prepare the libraries; call before anything else here. May be called again. */
 int crypto_init(void);
 
+/* The version of the OpenSSL that is loaded, "3.0.22". */
+const char *crypto_version(void);
+
 /* -- digests ------------------------------------------------------------- */
 
 void sha1(uint8_t out[SHA1_LEN], const void *data, size_t len);

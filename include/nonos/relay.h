@@ -86,11 +86,12 @@ enum {
 	COUNT_STATES = 5,		/* of links that are not closed */
 	COUNT_VERSIONS = 2,
 	COUNT_WAITS = 16,
+	COUNT_DIR_REPLIES = 6,
 };
 
 enum count_list {
 	LIST_COMMANDS, LIST_HANDSHAKES, LIST_DESTROYS, LIST_ENDS, LIST_REFUSALS, LIST_STATES, LIST_VERSIONS,
-	LIST_WAITS, COUNT_LISTS
+	LIST_WAITS, LIST_DIR_REPLIES, COUNT_LISTS
 };
 
 /* The word for counter `i` of a list: a label's value, "relay_early" or "no_route". */

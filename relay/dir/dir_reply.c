@@ -39,6 +39,7 @@ struct dir_reply {
 	size_t part, entry;		/* the next one to be read */
 	struct rd text;			/* rest of the one before it */
 	bool ended;
+	int status;
 };
 
 struct dir_reply *dir_reply_new(void)
@@ -139,6 +140,7 @@ void dir_reply_begin(struct dir_reply *r, const struct dir_head *head)
 {
 	struct wr w = wr_init(r->head, sizeof(r->head));
 
+	r->status = head->status;
 	if (head->status != 200)
 		reply_drop_parts(r);
 	head_write_common(&w, head);
@@ -211,6 +213,11 @@ size_t dir_reply_read(struct dir_reply *r, uint8_t *out, size_t cap)
 	if (n < cap && !r->ended)
 		n += reply_read_body(r, out + n, cap - n);
 	return n;
+}
+
+int dir_reply_status(const struct dir_reply *r)
+{
+	return r->status;
 }
 
 size_t dir_reply_bytes(const struct dir_reply *r)

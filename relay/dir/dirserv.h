@@ -51,6 +51,9 @@ int dirserv_request(struct dirserv *s, struct dir_reply **ret, const char *reque
 size_t dir_reply_read(struct dir_reply *r, uint8_t *out, size_t cap);
 void dir_reply_free(struct dir_reply *r);
 
+/* Its HTTP status. */
+int dir_reply_status(const struct dir_reply *r);
+
 /* Memory the answer holds beyond shared documents; it may change with each read. */
 size_t dir_reply_bytes(const struct dir_reply *r);
 

@@ -25,6 +25,11 @@ int crypto_init(void)
 	return crypto_cipher_init();
 }
 
+const char *crypto_version(void)
+{
+	return OpenSSL_version(OPENSSL_VERSION_STRING);
+}
+
 void crypto_die(const char *what)
 {
 	const char *why = ERR_reason_error_string(ERR_peek_last_error());

@@ -18,6 +18,7 @@ static const struct {
 	void (*view)(FILE *out, const json_t *answer);
 	const struct table *table;
 } views[] = {
+	{ COMMAND_ID_metrics, view_metrics, NULL },
 	{ COMMAND_ID_status, view_status, NULL }, { COMMAND_ID_config_show, view_config, NULL },
 	{ COMMAND_ID_config_explain, view_options, NULL }, { COMMAND_ID_init, view_init, NULL },
 };

@@ -126,6 +126,9 @@ void view_options(FILE *out, const json_t *answer);
 
 void view_init(FILE *out, const json_t *answer);
 
+/* The text of `metrics`, as it is. */
+void view_metrics(FILE *out, const json_t *answer);
+
 /* Any other answer: a name and a value a line, nested names joined by dots. */
 void view_any(FILE *out, const json_t *value);
 

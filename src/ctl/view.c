@@ -332,6 +332,16 @@ void view_status(FILE *out, const json_t *s)
 	view_attention(out, s);
 }
 
+/* -- metrics ------------------------------------------------------------------- */
+
+/* A program reads its lines, so only their ends are let through besides printable text. */
+void view_metrics(FILE *out, const json_t *answer)
+{
+	for (const char *p = text_of(answer, "text"); *p; p++)
+		if (*p == '\n' || (*p >= 0x20 && *p < 0x7f))
+			fputc(*p, out);
+}
+
 /* -- anything else -------------------------------------------------------------- */
 
 void view_scalar(FILE *out, const json_t *v)

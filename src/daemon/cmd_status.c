@@ -1,9 +1,12 @@
-/* Methods that look: status, counters, version, events. */
+/* Methods that look: status, counters, metrics, version, events. */
 #include "config.h"
 
 #include "keeper.h"
 
+#include <event2/buffer.h>
+
 #include <nonos/err.h>
+#include <nonos/mem.h>
 
 int cmd_status(struct ctl_call *call)
 {
@@ -14,6 +17,18 @@ int cmd_status(struct ctl_call *call)
 int cmd_counters(struct ctl_call *call)
 {
 	call->result = status_counters(call->arg);
+	return 0;
+}
+
+int cmd_metrics(struct ctl_call *call)
+{
+	struct evbuffer *out = evbuffer_new();
+
+	if (!out)
+		mem_fail();
+	keeper_metrics_text(call->arg, out);
+	call->result = json_pack("{s:s%}", "text", (const char *)evbuffer_pullup(out, -1), evbuffer_get_length(out));
+	evbuffer_free(out);
 	return 0;
 }
 

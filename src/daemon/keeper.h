@@ -30,6 +30,7 @@
 #include "settle.h"
 #include "team.h"
 
+struct evbuffer;
 struct event;
 struct event_base;
 struct metrics_server;
@@ -148,6 +149,9 @@ bool keeper_knows_authority(const struct keeper *k, const uint8_t rsa_id[20]);
 int keeper_confine(struct keeper *k, char *err, size_t err_cap);
 
 /* -- keeper_metrics.c -------------------------------------------------------- */
+
+/* Append what Prometheus reads. */
+void keeper_metrics_text(struct keeper *k, struct evbuffer *out);
 
 /* Serve metrics, unless the configuration says not to. */
 int keeper_metrics_start(struct keeper *k, char *err, size_t err_cap);

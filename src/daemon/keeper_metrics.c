@@ -7,8 +7,10 @@
 #include <unistd.h>
 
 #include <event2/buffer.h>
+#include <event2/event.h>
 
 #include <nonos/clock.h>
+#include <nonos/crypto.h>
 #include <nonos/log.h>
 #include <nonos/mem.h>
 
@@ -24,7 +26,7 @@ static void collect_processes(struct keeper *k, struct metrics_facts *f)
 
 	f->keeper = (struct metrics_process){
 		.resident_bytes = process_memory(), .cpu_us = process_cpu_us(),
-		.open_files = process_open_files(fd),
+		.open_files = process_open_files(fd), .sandbox = k->sandbox,
 	};
 	if (fd >= 0)
 		close(fd);
@@ -36,32 +38,80 @@ static void collect_processes(struct keeper *k, struct metrics_facts *f)
 		f->workers[f->n_workers++] = (struct metrics_process){
 			.resident_bytes = m.counters->memory_bytes, .open_files = m.counters->open_files,
 			.cpu_us = m.cpu_us, .restarts = m.restarts, .ready = m.state == MEMBER_READY,
+			.sandbox = m.sandbox,
 		};
 	}
+	team_counters(k->team, &f->counters);
+}
+
+static void collect_consensus(struct keeper *k, struct metrics_facts *f)
+{
+	struct consensus_status *c = &f->consensus;
+
+	if (!k->directory)
+		return;
+	f->n_authorities = directory_status(k->directory, f->authorities, METRICS_AUTHORITIES_MAX);
+	directory_consensus(k->directory, c);
+	if (!c->valid_after)
+		return;
+	f->consensus_valid_after = c->valid_after;
+	f->consensus_age = clock_wall() - c->valid_after;
+	f->consensus_valid_until = c->valid_until;
+	f->consensus_relays = c->n_relays;
+	if (c->listed)
+		f->weight = (int64_t)c->weight;
+	if (k->config->dir_cache) {
+		f->microdescs_held = c->n_microdescs;
+		f->microdescs_missing = c->n_microdescs_missing;
+	}
+}
+
+static void collect_limits(struct keeper *k, struct metrics_facts *f)
+{
+	const struct config *c = k->config;
+
+	f->memory_limit = (int64_t)config_max_memory(c);
+	f->links_limit = c->links_total;
+	f->files_limit = (int64_t)process_files_limit();
+	if (c->bandwidth_rate)
+		f->bandwidth_rate = (int64_t)c->bandwidth_rate;
+}
+
+/* Each FACT row of metrics.def gets its value here or above. */
+static void collect(struct keeper *k, struct metrics_facts *f)
+{
+	metrics_facts_init(f);
+	f->version = PACKAGE_VERSION;
+	f->openssl = crypto_version();
+	f->libevent = event_get_version();
+	f->states = states;
+	f->state = keeper_state_str(k->state);
+	f->started = clock_wall() - (int64_t)((clock_now_ms() - k->started_ms) / 1000);
+	f->reachable = k->reached;
+	f->weight = 0;
+	collect_processes(k, f);
+	collect_consensus(k, f);
+	collect_limits(k, f);
+	f->listed = f->consensus.listed;
+	if (k->keys) {
+		f->signing_expires = keys_signing_expires(k->keys);
+		f->master_offline = keys_master_is_offline(k->keys);
+		f->onion_rotates = keys_onion_rotates(k->keys);
+	}
+}
+
+void keeper_metrics_text(struct keeper *k, struct evbuffer *out)
+{
+	struct metrics_facts *f = mem_new(sizeof(*f));
+
+	collect(k, f);
+	metrics_format(out, f);
+	free(f);
 }
 
 static void format(void *arg, struct evbuffer *out)
 {
-	struct metrics_facts *f = mem_new(sizeof(*f));
-	struct keeper *k = arg;
-
-	f->version = PACKAGE_VERSION;
-	f->states = states;
-	f->state = keeper_state_str(k->state);
-	f->now = clock_wall();
-	f->started = f->now - (int64_t)((clock_now_ms() - k->started_ms) / 1000);
-	f->reachable = k->reached;
-	collect_processes(k, f);
-	team_counters(k->team, &f->counters);
-	f->max_memory = config_max_memory(k->config);
-	if (k->directory) {
-		directory_consensus(k->directory, &f->consensus);
-		f->n_authorities = directory_status(k->directory, f->authorities, METRICS_AUTHORITIES_MAX);
-	}
-	f->signing_expires = keys_signing_expires(k->keys);
-	f->onion_rotates = keys_onion_rotates(k->keys);
-	metrics_format(out, f);
-	free(f);
+	keeper_metrics_text(arg, out);
 }
 
 /* A socket that nobody asked for must not keep a relay from starting. */

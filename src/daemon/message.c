@@ -20,7 +20,7 @@ static const struct message_row rows[] = {
 #undef MESSAGE
 
 /* The sizes in the table that follow from other headers. */
-_Static_assert(sizeof(struct relay_counters) == 1384, "COUNTERS in messages.def");
+_Static_assert(sizeof(struct relay_counters) == 1576, "COUNTERS in messages.def");
 _Static_assert(sizeof(((struct net_params *)0)->cc) + 9 == 113, "PARAMS in messages.def");
 
 const struct message_row *message_find(uint16_t type)

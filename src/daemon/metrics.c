@@ -7,13 +7,7 @@
 
 #include <event2/buffer.h>
 
-enum { LABELS_CAP = 256 };
-
-/* The metric whose samples are being written. */
-struct text {
-	struct evbuffer *out;
-	const char *name;
-};
+enum { LABELS_CAP = 256, PROCESS_LABEL_CAP = 40 };
 
 const char *metrics_label(char *out, size_t cap, const char *text)
 {
@@ -32,33 +26,40 @@ const char *metrics_label(char *out, size_t cap, const char *text)
 
 /* -- lines ------------------------------------------------------------------ */
 
-static void open_metric(struct text *t, const char *name, const char *type, const char *sentence)
+static void open_metric(struct metrics_text *t, const char *name, const char *type, const char *sentence)
 {
 	t->name = name;
 	evbuffer_add_printf(t->out, "# HELP %s %s\n# TYPE %s %s\n", name, sentence, name, type);
 }
 
-static void put_name(struct text *t, const char *suffix, const char *labels)
+static void put_name(struct metrics_text *t, const char *suffix, const char *labels)
 {
 	bool any = labels[0] != '\0';
 
 	evbuffer_add_printf(t->out, "%s%s%s%s%s ", t->name, suffix, any ? "{" : "", labels, any ? "}" : "");
 }
 
-static void put_sample(struct text *t, const char *labels, uint64_t v)
+static void put_sample(struct metrics_text *t, const char *labels, uint64_t v)
 {
 	put_name(t, "", labels);
 	evbuffer_add_printf(t->out, "%llu\n", (unsigned long long)v);
 }
 
-static void put_signed(struct text *t, const char *labels, int64_t v)
+static void put_signed(struct metrics_text *t, const char *labels, int64_t v)
 {
 	put_name(t, "", labels);
 	evbuffer_add_printf(t->out, "%lld\n", (long long)v);
 }
 
+/* What the keeper does not know has no sample. */
+static void put_fact(struct metrics_text *t, const char *labels, int64_t v)
+{
+	if (v != METRICS_NONE)
+		put_signed(t, labels, v);
+}
+
 /* One label whose value may hold anything, and a number. */
-static void put_labelled(struct text *t, const char *key, const char *value, int64_t v)
+static void put_labelled(struct metrics_text *t, const char *key, const char *value, int64_t v)
 {
 	char labels[LABELS_CAP], clean[METRICS_LABEL_CAP];
 
@@ -66,9 +67,20 @@ static void put_labelled(struct text *t, const char *key, const char *value, int
 	put_signed(t, labels, v);
 }
 
+void metrics_put_tokens(struct metrics_text *t, const char *labels, const struct metrics_tokens *v)
+{
+	char text[AMOUNT_TEXT_CAP];
+
+	if (!v->known)
+		return;
+	amount_token_text(text, v->amount);
+	put_name(t, "", labels);
+	evbuffer_add_printf(t->out, "%s\n", text);
+}
+
 /* -- samples out of counters -------------------------------------------------- */
 
-static void put_list(struct text *t, const uint64_t *values, enum count_list list, size_t n,
+static void put_list(struct metrics_text *t, const uint64_t *values, enum count_list list, size_t n,
 		     const char *labels, const char *key)
 {
 	char all[LABELS_CAP];
@@ -80,7 +92,7 @@ static void put_list(struct text *t, const uint64_t *values, enum count_list lis
 	}
 }
 
-static void put_histogram(struct text *t, const uint64_t *buckets, uint64_t sum_ms)
+static void put_histogram(struct metrics_text *t, const uint64_t *buckets, uint64_t sum_ms)
 {
 	uint64_t count = 0;
 
@@ -96,30 +108,28 @@ static void put_histogram(struct text *t, const uint64_t *buckets, uint64_t sum_
 
 /* -- samples out of other facts: the SOURCE rows ------------------------------ */
 
-static void put_build_info(struct text *t, const struct metrics_facts *f)
+static void put_build_info(struct metrics_text *t, const struct metrics_facts *f)
 {
-	put_labelled(t, "version", f->version, 1);
+	const char *const versions[] = { f->version, f->openssl, f->libevent };
+	static const char *const keys[] = { "version", "openssl", "libevent" };
+	char labels[LABELS_CAP], clean[METRICS_LABEL_CAP];
+	size_t n = 0;
+
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+		n += (size_t)snprintf(labels + n, sizeof(labels) - n, "%s%s=\"%s\"", n ? "," : "", keys[i],
+				      metrics_label(clean, METRICS_VERSION_CAP, versions[i]));
+	put_sample(t, labels, 1);
 }
 
-static void put_start_time(struct text *t, const struct metrics_facts *f)
-{
-	put_signed(t, "", f->started);
-}
-
-static void put_state(struct text *t, const struct metrics_facts *f)
+static void put_state(struct metrics_text *t, const struct metrics_facts *f)
 {
 	for (size_t i = 0; f->states[i]; i++)
 		put_labelled(t, "state", f->states[i], strcmp(f->states[i], f->state) == 0);
 }
 
-static void put_reachable(struct text *t, const struct metrics_facts *f)
+static const char *process_label(char out[PROCESS_LABEL_CAP], size_t worker)
 {
-	put_sample(t, "", f->reachable);
-}
-
-static const char *process_label(char out[LABELS_CAP], size_t worker)
-{
-	snprintf(out, LABELS_CAP, "process=\"worker-%zu\"", worker);
+	snprintf(out, PROCESS_LABEL_CAP, "process=\"worker-%zu\"", worker);
 	return out;
 }
 
@@ -129,18 +139,42 @@ static size_t n_processes(const struct metrics_facts *f)
 	return f->one_process ? 0 : f->n_workers;
 }
 
-static void put_process_memory(struct text *t, const struct metrics_facts *f)
+static void put_sandbox_of(struct metrics_text *t, const char *process, const struct sandbox_state *s)
 {
-	char label[LABELS_CAP];
+	const struct {
+		const char *part;
+		bool in_force;
+	} rows[] = { { "no_new_privs", s->no_new_privs }, { "landlock", s->landlock }, { "seccomp", s->seccomp } };
+	char labels[LABELS_CAP];
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		snprintf(labels, sizeof(labels), "%s,part=\"%s\"", process, rows[i].part);
+		put_sample(t, labels, rows[i].in_force);
+	}
+}
+
+static void put_sandbox(struct metrics_text *t, const struct metrics_facts *f)
+{
+	char label[PROCESS_LABEL_CAP];
+
+	put_sandbox_of(t, "process=\"keeper\"", &f->keeper.sandbox);
+	for (size_t i = 0; i < n_processes(f); i++)
+		if (f->workers[i].ready)
+			put_sandbox_of(t, process_label(label, i), &f->workers[i].sandbox);
+}
+
+static void put_process_memory(struct metrics_text *t, const struct metrics_facts *f)
+{
+	char label[PROCESS_LABEL_CAP];
 
 	put_sample(t, "process=\"keeper\"", f->keeper.resident_bytes);
 	for (size_t i = 0; i < n_processes(f); i++)
 		put_sample(t, process_label(label, i), f->workers[i].resident_bytes);
 }
 
-static void put_process_files(struct text *t, const struct metrics_facts *f)
+static void put_process_files(struct metrics_text *t, const struct metrics_facts *f)
 {
-	char label[LABELS_CAP];
+	char label[PROCESS_LABEL_CAP];
 
 	if (f->keeper.open_files)
 		put_sample(t, "process=\"keeper\"", f->keeper.open_files);
@@ -149,61 +183,39 @@ static void put_process_files(struct text *t, const struct metrics_facts *f)
 			put_sample(t, process_label(label, i), f->workers[i].open_files);
 }
 
-static void put_seconds(struct text *t, const char *labels, uint64_t us)
+static void put_seconds(struct metrics_text *t, const char *labels, uint64_t us)
 {
 	put_name(t, "", labels);
 	evbuffer_add_printf(t->out, "%llu.%06llu\n", (unsigned long long)us / 1000000,
 			    (unsigned long long)us % 1000000);
 }
 
-static void put_process_cpu(struct text *t, const struct metrics_facts *f)
+static void put_process_cpu(struct metrics_text *t, const struct metrics_facts *f)
 {
-	char label[LABELS_CAP];
+	char label[PROCESS_LABEL_CAP];
 
 	put_seconds(t, "process=\"keeper\"", f->keeper.cpu_us);
 	for (size_t i = 0; i < n_processes(f); i++)
 		put_seconds(t, process_label(label, i), f->workers[i].cpu_us);
 }
 
-static void put_worker_restarts(struct text *t, const struct metrics_facts *f)
+static void put_worker_restarts(struct metrics_text *t, const struct metrics_facts *f)
 {
-	char label[LABELS_CAP];
+	char label[PROCESS_LABEL_CAP];
 
 	for (size_t i = 0; i < f->n_workers; i++)
 		put_sample(t, process_label(label, i), f->workers[i].restarts);
 }
 
-static void put_worker_ready(struct text *t, const struct metrics_facts *f)
+static void put_worker_ready(struct metrics_text *t, const struct metrics_facts *f)
 {
-	char label[LABELS_CAP];
+	char label[PROCESS_LABEL_CAP];
 
 	for (size_t i = 0; i < f->n_workers; i++)
 		put_sample(t, process_label(label, i), f->workers[i].ready);
 }
 
-static void put_memory_limit(struct text *t, const struct metrics_facts *f)
-{
-	put_sample(t, "", f->max_memory);
-}
-
-static void put_consensus_time(struct text *t, const struct metrics_facts *f)
-{
-	if (f->consensus.valid_after)
-		put_signed(t, "", f->consensus.valid_after);
-}
-
-static void put_consensus_age(struct text *t, const struct metrics_facts *f)
-{
-	if (f->consensus.valid_after)
-		put_signed(t, "", f->now - f->consensus.valid_after);
-}
-
-static void put_listed(struct text *t, const struct metrics_facts *f)
-{
-	put_sample(t, "", f->consensus.listed);
-}
-
-static void put_flags(struct text *t, const struct metrics_facts *f)
+static void put_flags(struct metrics_text *t, const struct metrics_facts *f)
 {
 	uint32_t have = f->consensus.listed ? f->consensus.flags : 0;
 	char name[32];
@@ -212,18 +224,13 @@ static void put_flags(struct text *t, const struct metrics_facts *f)
 		put_labelled(t, "flag", relay_flags_str(name, sizeof(name), flag), (have & flag) != 0);
 }
 
-static void put_weight(struct text *t, const struct metrics_facts *f)
-{
-	put_sample(t, "", f->consensus.listed ? f->consensus.weight : 0);
-}
-
-static void put_upload_status(struct text *t, const struct metrics_facts *f)
+static void put_upload_status(struct metrics_text *t, const struct metrics_facts *f)
 {
 	for (size_t i = 0; i < f->n_authorities; i++)
 		put_labelled(t, "authority", f->authorities[i].authority->name, f->authorities[i].http_status);
 }
 
-static void put_upload_time(struct text *t, const struct metrics_facts *f)
+static void put_upload_time(struct metrics_text *t, const struct metrics_facts *f)
 {
 	for (size_t i = 0; i < f->n_authorities; i++)
 		if (f->authorities[i].last_upload)
@@ -231,10 +238,11 @@ static void put_upload_time(struct text *t, const struct metrics_facts *f)
 				     f->authorities[i].last_upload);
 }
 
-static void put_key_expiry(struct text *t, const struct metrics_facts *f)
+void metrics_facts_init(struct metrics_facts *f)
 {
-	put_signed(t, "key=\"signing\"", f->signing_expires);
-	put_signed(t, "key=\"onion\"", f->onion_rotates);
+	memset(f, 0, sizeof(*f));
+#define FACT(name, labels) f->name = METRICS_NONE;
+#include <nonos/metrics.def>
 }
 
 /* -- all ---------------------------------------------------------------------- */
@@ -242,7 +250,7 @@ static void put_key_expiry(struct text *t, const struct metrics_facts *f)
 void metrics_format(struct evbuffer *out, const struct metrics_facts *f)
 {
 	const struct relay_counters *c = &f->counters;
-	struct text t = { .out = out };
+	struct metrics_text t = { .out = out };
 
 #define METRIC(name, type, labels, sentence) open_metric(&t, #name, #type, sentence);
 #define TOTAL(field, labels) put_sample(&t, labels, c->field);
@@ -250,6 +258,8 @@ void metrics_format(struct evbuffer *out, const struct metrics_facts *f)
 #define GAUGE(field, labels) TOTAL(field, labels)
 #define GAUGES(field, list, labels, key) TOTALS(field, list, labels, key)
 #define HISTOGRAM(field, sum_ms) put_histogram(&t, c->field, c->sum_ms);
+#define FACT(name, labels) put_fact(&t, labels, f->name);
+#define TOKENS(name, labels) metrics_put_tokens(&t, labels, &f->name);
 #define SOURCE(function) put_##function(&t, f);
 #include <nonos/metrics.def>
 }

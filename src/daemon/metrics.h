@@ -9,39 +9,63 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <nonos/amount.h>
 #include <nonos/directory.h>
 #include <nonos/relay.h>
 
+#include "sandbox.h"
+
 struct evbuffer;
 
-enum { METRICS_WORKERS_MAX = 64, METRICS_AUTHORITIES_MAX = 16, METRICS_LABEL_CAP = 128 };
+enum { METRICS_WORKERS_MAX = 64, METRICS_AUTHORITIES_MAX = 16, METRICS_LABEL_CAP = 128, METRICS_VERSION_CAP = 48 };
+
+/* A fact that is not known. */
+#define METRICS_NONE INT64_MIN
 
 /* The first is the keeper; with --one-process there is no other. */
 struct metrics_process {
 	uint64_t resident_bytes, open_files, cpu_us;
 	unsigned restarts;
 	bool ready;
+	struct sandbox_state sandbox;
+};
+
+struct metrics_tokens {
+	bool known;
+	struct amount amount;
+};
+
+/* The metric whose samples are being written. */
+struct metrics_text {
+	struct evbuffer *out;
+	const char *name;
 };
 
 struct metrics_facts {
-	const char *version;
+	const char *version, *openssl, *libevent;
 	const char *const *states;	/* all there are, NULL-terminated */
 	const char *state;
-	int64_t now, started;		/* wall seconds */
-	bool reachable;
 	struct metrics_process keeper, workers[METRICS_WORKERS_MAX];
 	size_t n_workers;
 	bool one_process;		/* the workers are inside the keeper */
 	struct relay_counters counters;
-	uint64_t max_memory;
 	struct consensus_status consensus;
 	struct authority_status authorities[METRICS_AUTHORITIES_MAX];
 	size_t n_authorities;
-	int64_t signing_expires, onion_rotates;
+	/* One for each FACT and TOKENS row of metrics.def. */
+#define FACT(name, labels) int64_t name;
+#define TOKENS(name, labels) struct metrics_tokens name;
+#include <nonos/metrics.def>
 };
+
+/* All empty, and no FACT known. */
+void metrics_facts_init(struct metrics_facts *f);
 
 /* Append the whole text. */
 void metrics_format(struct evbuffer *out, const struct metrics_facts *f);
+
+/* The sample of a TOKENS row: exact, in tokens. */
+void metrics_put_tokens(struct metrics_text *t, const char *labels, const struct metrics_tokens *v);
 
 /*
  * A label's value between its quotes: backslash, quote and newline escaped, other

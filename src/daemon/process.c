@@ -48,6 +48,13 @@ unsigned long process_raise_files(void)
 		return 0;
 	l.rlim_cur = l.rlim_max;
 	(void)!setrlimit(RLIMIT_NOFILE, &l);
+	return process_files_limit();
+}
+
+unsigned long process_files_limit(void)
+{
+	struct rlimit l;
+
 	return getrlimit(RLIMIT_NOFILE, &l) < 0 ? 0 : (unsigned long)l.rlim_cur;
 }
 

@@ -24,6 +24,9 @@ void process_protect_memory(void);
 /* Raise the number of open files to the hard limit. Returns it. */
 unsigned long process_raise_files(void);
 
+/* How many files this process may have open. */
+unsigned long process_files_limit(void);
+
 /* User and group of `name`. */
 int process_find_user(uid_t *ret_uid, gid_t *ret_gid, const char *name, char *err, size_t err_cap);
 

@@ -15,6 +15,7 @@ import pytest
 
 from conftest import FLAGS, PROGRAM, SLOW
 from tornet import HOST
+from tornet.ours import nonos_tool
 from tornet.util import pick_port_block
 
 pytestmark = [pytest.mark.restarts,
@@ -204,6 +205,9 @@ def test_on_by_default(lab):
     path = os.path.join(os.path.dirname(lab.control_socket("ours0")), "metrics.sock")
     assert stat.S_IMODE(os.stat(path).st_mode) == 0o660
     assert Sums(path).get("nonos_build_info") == 1
+    run = subprocess.run([nonos_tool("nonosctl"), "--socket", lab.control_socket("ours0"), "metrics"],
+                         capture_output=True, text=True, timeout=60, check=True)
+    assert parse(run.stdout)[1] == Sums(path).types
 
 
 def test_what_the_network_says_shows(lab, watched):
@@ -282,7 +286,6 @@ def test_promtool(watched):
 @pytest.mark.parametrize("where", ["0.0.0.0:9101", "192.0.2.1:9101", "[::]:9101"])
 def test_only_loopback(lab, tmp_path, where):
     """Any other address is a mistake that is explained."""
-    from tornet.ours import nonos_tool
     path = tmp_path / "nonosd.conf"
     path.write_text("[relay]\nnickname = x\nor_listen = 127.0.0.1:9001\n"
                     "[directory]\nnetwork = test\npublish = no\n[node]\nmetrics_listen = %s\n" % where)

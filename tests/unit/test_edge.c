@@ -883,7 +883,7 @@ static void test_dir(void **state)
 	assert_int_equal(end_reason(4), END_DONE);
 	/* Cells are full whatever the pieces, but for the last and one in each increment. */
 	assert_true(count(RELAY_DATA, 4) <= 20000 / RELAY_DATA_MAX + 3);
-	assert_int_equal(fakes.relay.counters.dir_requests, 1);
+	assert_int_equal(fakes.relay.counters.dir_replies[0], 1);
 	assert_int_equal(fakes.relay.counters.dir_bytes, 20000);
 
 	assert_int_equal(fake_message(RELAY_BEGIN_DIR, 5, "", 0), 0);

@@ -70,15 +70,17 @@ static void test_format(void **state)
 {
 	struct authority authority = { .name = "a\"b" };
 	struct metrics_facts f = {
-		.version = "1\\2", .states = states, .state = "running", .now = 1000, .started = 400,
+		.version = "1\\2", .openssl = "3", .libevent = "4", .states = states, .state = "running",
 		.keeper = { .resident_bytes = 5, .cpu_us = 1000001 },
-		.workers = { { .resident_bytes = 6, .restarts = 2, .ready = true } }, .n_workers = 1,
-		.consensus = { .valid_after = 900, .listed = true, .flags = FLAG_FAST | FLAG_VALID, .weight = 77 },
+		.workers = { { .resident_bytes = 6, .restarts = 2, .ready = true, .sandbox = { .seccomp = true } } }, .n_workers = 1,
+		.consensus = { .valid_after = 900, .listed = true, .flags = FLAG_FAST | FLAG_VALID },
 		.authorities = { { .authority = &authority, .http_status = -3 } }, .n_authorities = 1,
 	};
 	char *text;
 
 	(void)state;
+	f.consensus_age = 100;
+	f.weight = METRICS_NONE;
 	f.counters.handshakes_bad[2] = 9;
 	f.counters.cell_waits[0] = 10;
 	f.counters.cell_waits[3] = 4;
@@ -86,7 +88,7 @@ static void test_format(void **state)
 	f.counters.cell_wait_ms = 20020;
 	f.counters.exit_read_bytes = UINT64_MAX;
 	text = format(&f);
-	expect_line(text, "nonos_build_info{version=\"1\\\\2\"} 1");
+	expect_line(text, "nonos_build_info{version=\"1\\\\2\",openssl=\"3\",libevent=\"4\"} 1");
 	expect_line(text, "# TYPE nonos_handshakes_total counter");
 	expect_line(text, "nonos_handshakes_total{outcome=\"failed\",type=\"ntor3\"} 9");
 	expect_line(text, "nonos_cell_queue_seconds_bucket{le=\"0.001\"} 10");
@@ -101,13 +103,55 @@ static void test_format(void **state)
 	expect_line(text, "nonos_process_cpu_seconds_total{process=\"keeper\"} 1.000001");
 	expect_line(text, "nonos_worker_restarts_total{process=\"worker-0\"} 2");
 	expect_line(text, "nonos_consensus_age_seconds 100");
+	expect_line(text, "nonos_sandbox{process=\"worker-0\",part=\"seccomp\"} 1");
+	expect_line(text, "nonos_sandbox{process=\"keeper\",part=\"seccomp\"} 0");
 	expect_line(text, "nonos_flag{flag=\"Fast\"} 1");
 	expect_line(text, "nonos_flag{flag=\"Exit\"} 0");
 	expect_line(text, "nonos_authority_upload_status{authority=\"a\\\"b\"} -3");
 	/* Nothing is known of what never was. */
 	assert_null(strstr(text, "nonos_authority_upload_timestamp_seconds{"));
 	assert_null(strstr(text, "nonos_process_open_files{"));
+	assert_null(strstr(text, "\nnonos_consensus_weight "));
 	free(text);
+}
+
+static void test_facts(void **state)
+{
+	struct metrics_facts f;
+	char *text;
+
+	(void)state;
+	memset(&f, 0xff, sizeof(f));
+	metrics_facts_init(&f);
+	assert_int_equal(f.weight, METRICS_NONE);
+	assert_int_equal(f.n_authorities, 0);
+	f.version = f.openssl = f.libevent = "1";
+	f.states = states;
+	f.state = "running";
+	f.signing_expires = -5;
+	text = format(&f);
+	expect_line(text, "nonos_key_expiry_timestamp_seconds{key=\"signing\"} -5");
+	assert_null(strstr(text, "key=\"onion\""));
+	expect_line(text, "# TYPE nonos_consensus_weight gauge");
+	assert_null(strstr(text, "\nnonos_consensus_weight "));
+	free(text);
+}
+
+/* Exact, far beyond what a double holds. */
+static void test_tokens(void **state)
+{
+	struct metrics_text t = { .out = evbuffer_new(), .name = "x" };
+	struct metrics_tokens v = { .amount = { 1, 1 } };
+	const char *want = "x{a=\"b\"} 18.446744073709551617\n";
+
+	(void)state;
+	metrics_put_tokens(&t, "", &v);
+	assert_int_equal(evbuffer_get_length(t.out), 0);
+	v.known = true;
+	metrics_put_tokens(&t, "a=\"b\"", &v);
+	assert_int_equal(evbuffer_get_length(t.out), strlen(want));
+	assert_memory_equal(evbuffer_pullup(t.out, -1), want, strlen(want));
+	evbuffer_free(t.out);
 }
 
 /* -- places in rows -------------------------------------------------------------- */
@@ -282,6 +326,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_label),
 		cmocka_unit_test(test_format),
+		cmocka_unit_test(test_facts),
+		cmocka_unit_test(test_tokens),
 		cmocka_unit_test(test_places),
 		cmocka_unit_test(test_request),
 		cmocka_unit_test(test_server),

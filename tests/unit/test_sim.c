@@ -398,6 +398,7 @@ static size_t shed(void)
 	struct addr other = { .family = ADDR_V4, .ip = { 127, 0, 0, 77 }, .port = 1 };
 	struct sim_client many, few;
 	struct relay *r;
+	uint64_t waits = 0;
 	struct sim s;
 	size_t left;
 
@@ -411,12 +412,18 @@ static size_t shed(void)
 	assert_int_equal(handshake_queue_len(r->handshakes), 100);
 	relay_counters(r, &counted);
 	assert_int_equal(counted.handshakes_dropped, 50);
+	assert_int_equal(counted.handshakes_waiting, 100);
 	left = few.link->circs.used;
 	assert_int_equal(many.link->circs.used + left, 100);
 	assert_non_null(circ_table_find(&many.link->circs, 0x80000100 + 79));	/* the oldest stayed */
 	sim_settle(&s);		/* bodies of zeros are refused */
 	assert_int_equal(handshake_queue_len(r->handshakes), 0);
 	assert_int_equal(many.link->circs.used + few.link->circs.used, 0);
+	relay_counters(r, &counted);
+	assert_int_equal(counted.handshakes_waiting, 0);
+	for (size_t i = 0; i < COUNT_WAITS; i++)
+		waits += counted.handshake_waits[i];
+	assert_int_equal(waits, 100);
 	sim_stop(&s);
 	return left;
 }
