@@ -103,12 +103,17 @@ struct link *link_by_id(const struct relay *r, uint64_t id)
 	return l && l->id == id ? l : NULL;
 }
 
-struct link *link_next(const struct relay *r, const struct link *after)
+struct link *link_from(const struct relay *r, uint32_t slot)
 {
-	for (uint32_t i = after ? (uint32_t)after->id : 0; i < r->links->cap; i++)
+	for (uint32_t i = slot; i < r->links->cap; i++)
 		if (r->links->slots[i])
 			return r->links->slots[i];
 	return NULL;
+}
+
+struct link *link_next(const struct relay *r, const struct link *after)
+{
+	return link_from(r, after ? (uint32_t)after->id : 0);
 }
 
 size_t link_count(const struct relay *r)

@@ -74,6 +74,10 @@ struct link {
 	uint64_t used_ms;		/* last seen with circuits */
 	uint64_t pad_from_ms, pad_due_ms;	/* padding is due if it stays as silent as it was at `from` */
 	size_t held;			/* bytes, while memory.c counts */
+	uint64_t read_bytes, written_bytes;	/* TLS included */
+	struct {
+		uint32_t read_mib, written_mib;	/* as of the last full minute (relay_view.h) */
+	} shown;
 	uint32_t n_queued;		/* cells waiting in all queues of this link */
 };
 
@@ -89,6 +93,9 @@ struct link *link_by_id(const struct relay *r, uint64_t id);
 
 /* Each link in turn; start with NULL. Closing the one returned is allowed. */
 struct link *link_next(const struct relay *r, const struct link *after);
+
+/* The first link at or after this slot; the low half of its id is the slot after it. */
+struct link *link_from(const struct relay *r, uint32_t slot);
 
 /* Walk the state table; asserts that the move is legal. `why` is for the log. */
 void link_set_state(struct link *l, enum link_state from, enum link_state to, const char *why);

@@ -169,6 +169,12 @@ static void keep_unsent(struct link_io *io, const uint8_t *data, size_t len)
 	io->unsent_len += len;
 }
 
+static void count_written(struct link *l, uint64_t n)
+{
+	l->relay->counters.written_bytes += n;
+	l->written_bytes += n;
+}
+
 /* Send; what the socket does not take is kept behind what it did not take before. */
 static int send_bytes(struct link *l, const uint8_t *data, size_t len)
 {
@@ -180,7 +186,7 @@ static int send_bytes(struct link *l, const uint8_t *data, size_t len)
 		if (n < 0 && errno != EAGAIN && errno != EINTR)
 			return ERR_CLOSED;
 		n = n < 0 ? 0 : n;
-		l->relay->counters.written_bytes += (uint64_t)n;
+		count_written(l, (uint64_t)n);
 	}
 	if ((size_t)n == len)
 		return 0;
@@ -202,7 +208,7 @@ static int send_unsent(struct link *l)
 		return 0;
 	if (n < 0)
 		return ERR_CLOSED;
-	l->relay->counters.written_bytes += (uint64_t)n;
+	count_written(l, (uint64_t)n);
 	io->unsent_at += (size_t)n;
 	if (io->unsent_at == io->unsent_len) {
 		free(io->unsent);
@@ -455,6 +461,7 @@ static void link_read_cb(evutil_socket_t fd, short what, void *arg)
 			return;
 		}
 		relay->counters.read_bytes += (uint64_t)n;
+		l->read_bytes += (uint64_t)n;
 		bucket_take(&relay->read_bucket, (uint64_t)n);
 	}
 	r = take_ciphertext(l, relay->scratch->in, (size_t)n);

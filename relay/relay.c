@@ -53,6 +53,14 @@ static void pad_link(struct link *l, uint64_t now)
 		link_send_control(l, 0, CELL_PADDING, NULL, 0);
 }
 
+static void picture_link(struct link *l)
+{
+	uint64_t in = l->read_bytes >> 20, out = l->written_bytes >> 20;
+
+	l->shown.read_mib = in < UINT32_MAX ? (uint32_t)in : UINT32_MAX;
+	l->shown.written_mib = out < UINT32_MAX ? (uint32_t)out : UINT32_MAX;
+}
+
 static void tick_link(struct link *l, uint64_t now)
 {
 	if (l->state != LINK_OPEN) {
@@ -71,10 +79,15 @@ static void tick_link(struct link *l, uint64_t now)
 void relay_tick(struct relay *r)
 {
 	uint64_t now = clock_now_ms();
+	bool minute = now / 60000 != r->shown_min;
 
-	for (struct link *l = NULL; (l = link_next(r, l));)
+	r->shown_min = now / 60000;
+	for (struct link *l = NULL; (l = link_next(r, l));) {
+		if (minute)
+			picture_link(l);
 		if (l->state != LINK_CLOSED)
 			tick_link(l, now);
+	}
 	for (struct circuit *c = r->circuits, *next; c; c = next) {
 		next = c->all_next;
 		circuit_extend_expire(c, now);

@@ -61,6 +61,7 @@ struct relay {
 	struct link *dead_links;
 	size_t links_dialled;		/* ours, on their way to LINK_OPEN */
 	uint64_t next_circuit_id;
+	uint64_t shown_min;		/* minute for which links were last pictured */
 	bool draining, drained;
 	struct relay_counters counters;
 	struct event *tick;		/* every second */

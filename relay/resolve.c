@@ -23,6 +23,7 @@
 #include <nonos/rand.h>
 
 #include "edge_msg.h"
+#include "resolve_servers.h"
 
 enum {
 	BUCKETS = 2048,
@@ -506,6 +507,7 @@ int resolver_new(struct resolver **ret, struct event_base *base, const char *res
 		return ERR_SYSTEM;
 	}
 	r->base = base;
+	resolve_servers_watch();
 	rand_fast(&r->seed, sizeof(r->seed));
 	/* Clients give up on a stream after 10 to 15 s; resolv.conf may say otherwise. */
 	evdns_base_set_option(r->dns, "timeout:", "4");
@@ -563,4 +565,12 @@ void resolver_counts(const struct resolver *r, struct resolver_counts *ret)
 size_t resolver_bytes(const struct resolver *r)
 {
 	return sizeof(*r) + r->bytes;
+}
+
+void resolver_view(struct resolver *r, struct dns_view *ret)
+{
+	ret->cached = (uint32_t)r->n_cached;
+	ret->pending = (uint32_t)r->n_pending;
+	ret->cache_bytes = r->bytes;
+	resolve_servers_view(r->dns, ret);
 }

@@ -60,6 +60,10 @@ struct resolver_counts {
 
 void resolver_counts(const struct resolver *r, struct resolver_counts *ret);
 
+/* Its size and its servers; no names (nonos/relay_view.h). */
+struct dns_view;
+void resolver_view(struct resolver *r, struct dns_view *ret);
+
 size_t resolver_bytes(const struct resolver *r);
 
 #endif

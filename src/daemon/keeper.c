@@ -297,7 +297,6 @@ static int on_message(void *arg, unsigned index, struct frame *f)
 	struct message_skew skew;
 	int r = 0;
 
-	(void)index;
 	switch (f->row->type) {
 	case MSG_ADDRESS_SEEN:
 		r = message_seen_read(&seen, &f->payload);
@@ -312,8 +311,30 @@ static int on_message(void *arg, unsigned index, struct frame *f)
 	case MSG_REACHED:
 		on_reached(k);
 		break;
+	case MSG_LINKS: case MSG_CIRCUITS: case MSG_DNS:
+		r = asks_message(k->asks, index, f);
+		break;
 	}
 	return r;
+}
+
+static void send_ask(void *arg, unsigned index, const struct message_ask *m)
+{
+	struct keeper *k = arg;
+	uint8_t buf[16];
+	struct wr body = wr_init(buf, sizeof(buf));
+
+	message_ask_write(&body, m);
+	team_send(k->team, index, MSG_ASK, buf, wr_len(&body), -1);
+}
+
+static bool worker_is_ready(void *arg, unsigned index)
+{
+	const struct keeper *k = arg;
+	struct member_status m;
+
+	team_status(k->team, index, &m);
+	return m.state == MEMBER_READY;
 }
 
 /* -- starting ------------------------------------------------------------------- */
@@ -436,6 +457,7 @@ static int keeper_start(struct keeper *k)
 		.greet = keeper_greet, .ready = on_ready, .message = on_message, .drained = on_drained,
 		.changed = event_worker, .arg = k,
 	};
+	struct asks_hooks ask_hooks = { .send = send_ask, .is_ready = worker_is_ready, .arg = k };
 	char err[PROCESS_ERR_CAP];
 
 	if (open_ground(k) < 0)
@@ -444,6 +466,8 @@ static int keeper_start(struct keeper *k)
 	if (!k->base)
 		return fail("libevent cannot start.");
 	k->team = team_new(k->base, config_workers(k->config), k->one_process, &hooks);
+	ask_hooks.n_workers = team_size(k->team);
+	k->asks = asks_new(k->base, &ask_hooks);
 	make_events(k);
 	if (team_start(k->team) < 0)
 		return ERR_SYSTEM;
@@ -476,6 +500,7 @@ static void keeper_end(struct keeper *k)
 	k->control = NULL;
 	directory_free(k->directory);
 	settle_free(k->settle);
+	asks_free(k->asks);
 	team_free(k->team);
 	if (k->keys) {
 		save_bandwidth(k);

@@ -22,6 +22,7 @@
 #include <nonos/relay.h>
 #include <nonos/secret.h>
 
+#include "ask.h"
 #include "bandwidth.h"
 #include "conf.h"
 #include "listen.h"
@@ -56,6 +57,7 @@ struct keeper {
 	struct event *second, *hour, *watchdog, *stop_timer;
 	struct listeners listeners;
 	struct team *team;
+	struct asks *asks;		/* questions to the workers */
 	struct ctl_server *control;
 	struct metrics_server *metrics;	/* NULL: none */
 	struct ctl_commands commands;

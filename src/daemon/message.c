@@ -7,6 +7,8 @@
 #include <nonos/err.h>
 #include <nonos/log.h>
 
+#include "message_priv.h"
+
 static const struct message_row rows[] = {
 #define MESSAGE(label, number, dir, low, high, descriptors, flag) \
 	{ #label, number, MSG_##dir, low, high, descriptors, flag },
@@ -58,14 +60,14 @@ void frame_header(uint8_t out[FRAME_HEADER_LEN], const struct message_row *row, 
 
 /* -- parts ----------------------------------------------------------------- */
 
-static void addr_write(struct wr *w, const struct addr *a)
+void message_addr_write(struct wr *w, const struct addr *a)
 {
 	wr_u8(w, a->family);
 	wr_u16(w, a->port);
 	wr_bytes(w, a->ip, sizeof(a->ip));
 }
 
-static bool addr_read(struct addr *a, struct rd *r)
+bool message_addr_read(struct addr *a, struct rd *r)
 {
 	a->family = rd_u8(r);
 	a->port = rd_u16(r);
@@ -93,7 +95,7 @@ static bool text_read(char *out, size_t max, struct rd *r)
 	return true;
 }
 
-static bool flag_read(bool *ret, struct rd *r)
+bool message_flag_read(bool *ret, struct rd *r)
 {
 	uint8_t v = rd_u8(r);
 
@@ -131,7 +133,7 @@ int message_log_read(struct message_log *ret, struct rd *r)
 {
 	struct message_log m = { .level = rd_u8(r), .target = rd_u8(r) };
 
-	if (!flag_read(&m.redact, r) || m.level > LOG_LEVEL_DEBUG || m.target > LOG_TO_SYSLOG ||
+	if (!message_flag_read(&m.redact, r) || m.level > LOG_LEVEL_DEBUG || m.target > LOG_TO_SYSLOG ||
 	    rd_done(r) < 0)
 		return ERR_MALFORMED;
 	*ret = m;
@@ -174,8 +176,8 @@ static void limits_read(struct relay_limits *l, struct rd *r)
 
 void message_config_write(struct wr *w, const struct relay_config *c)
 {
-	addr_write(w, &c->advertised_v4);
-	addr_write(w, &c->advertised_v6);
+	message_addr_write(w, &c->advertised_v4);
+	message_addr_write(w, &c->advertised_v6);
 	wr_u8(w, c->allow_private);
 	wr_u8(w, c->dir_cache);
 	limits_write(w, &c->limits);
@@ -187,8 +189,8 @@ int message_config_read(struct relay_config *ret, struct message_config_text *te
 {
 	struct relay_config c = { 0 };
 
-	if (!addr_read(&c.advertised_v4, r) || !addr_read(&c.advertised_v6, r) ||
-	    !flag_read(&c.allow_private, r) || !flag_read(&c.dir_cache, r))
+	if (!message_addr_read(&c.advertised_v4, r) || !message_addr_read(&c.advertised_v6, r) ||
+	    !message_flag_read(&c.allow_private, r) || !message_flag_read(&c.dir_cache, r))
 		return ERR_MALFORMED;
 	limits_read(&c.limits, r);
 	if (!text_read(text->exit_policy, CONFIG_POLICY_MAX, r) ||
@@ -269,7 +271,7 @@ int message_params_read(struct net_params *ret, struct rd *r)
 
 	p.nf_ito_low = rd_u16(r);
 	p.nf_ito_high = rd_u16(r);
-	if (!flag_read(&p.cc_enabled, r))
+	if (!message_flag_read(&p.cc_enabled, r))
 		return ERR_MALFORMED;
 	for (size_t i = 0; i < PARAMS_CC_COUNT; i++)
 		p.cc[i] = rd_u32(r);
@@ -315,7 +317,7 @@ int message_counters_read(struct relay_counters *ret, struct rd *r)
 
 void message_seen_write(struct wr *w, const struct message_seen *m)
 {
-	addr_write(w, &m->ours);
+	message_addr_write(w, &m->ours);
 	wr_bytes(w, m->peer_rsa_id, sizeof(m->peer_rsa_id));
 }
 
@@ -323,7 +325,7 @@ int message_seen_read(struct message_seen *ret, struct rd *r)
 {
 	struct message_seen m;
 
-	if (!addr_read(&m.ours, r) || m.ours.family == ADDR_NONE)
+	if (!message_addr_read(&m.ours, r) || m.ours.family == ADDR_NONE)
 		return ERR_MALFORMED;
 	rd_copy(r, m.peer_rsa_id, sizeof(m.peer_rsa_id));
 	if (rd_done(r) < 0)
@@ -360,10 +362,10 @@ int message_confined_read(struct sandbox_state *ret, struct rd *r)
 {
 	struct sandbox_state m;
 
-	if (!flag_read(&m.no_new_privs, r))
+	if (!message_flag_read(&m.no_new_privs, r))
 		return ERR_MALFORMED;
 	m.landlock = rd_u8(r);
-	if (!flag_read(&m.seccomp, r) || rd_done(r) < 0)
+	if (!message_flag_read(&m.seccomp, r) || rd_done(r) < 0)
 		return ERR_MALFORMED;
 	*ret = m;
 	return 0;

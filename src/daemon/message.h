@@ -13,6 +13,7 @@
 
 #include <nonos/bytes.h>
 #include <nonos/relay.h>
+#include <nonos/relay_view.h>
 
 #include "sandbox.h"
 
@@ -106,5 +107,26 @@ int message_skew_read(struct message_skew *ret, struct rd *r);
 
 void message_confined_write(struct wr *w, const struct sandbox_state *m);
 int message_confined_read(struct sandbox_state *ret, struct rd *r);
+
+/* The operator looks (nonos/relay_view.h). An answer carries the number of its question. */
+enum message_ask_kind { ASK_LINKS = 1, ASK_CIRCUITS, ASK_DNS };
+
+struct message_ask {
+	uint32_t id;
+	uint8_t kind;			/* enum message_ask_kind */
+	uint32_t from;			/* ASK_LINKS: the page */
+};
+
+void message_ask_write(struct wr *w, const struct message_ask *m);
+int message_ask_read(struct message_ask *ret, struct rd *r);
+
+void message_links_write(struct wr *w, uint32_t id, const struct link_page *m);
+int message_links_read(uint32_t *ret_id, struct link_page *ret, struct rd *r);
+
+void message_circuits_write(struct wr *w, uint32_t id, const struct circuits_view *m);
+int message_circuits_read(uint32_t *ret_id, struct circuits_view *ret, struct rd *r);
+
+void message_dns_write(struct wr *w, uint32_t id, const struct dns_view *m);
+int message_dns_read(uint32_t *ret_id, struct dns_view *ret, struct rd *r);
 
 #endif

@@ -229,6 +229,47 @@ static int take_confine(struct worker *w)
 	return 0;
 }
 
+static void answer_links(struct worker *w, const struct message_ask *m, struct wr *body)
+{
+	struct link_page *page = mem_new(sizeof(*page));
+
+	relay_link_page(w->relay, m->from, page);
+	message_links_write(body, m->id, page);
+	send_up(w, MSG_LINKS, body);
+	free(page);
+}
+
+static int take_ask(struct worker *w, struct rd *r)
+{
+	uint8_t *buf = mem_new(FRAME_PAYLOAD_MAX);
+	struct wr body = wr_init(buf, FRAME_PAYLOAD_MAX);
+	struct circuits_view circuits;
+	struct dns_view dns;
+	struct message_ask m;
+	int err = message_ask_read(&m, r);
+
+	if (err < 0)
+		goto out;
+	switch ((enum message_ask_kind)m.kind) {
+	case ASK_LINKS:
+		answer_links(w, &m, &body);
+		break;
+	case ASK_CIRCUITS:
+		relay_circuits_view(w->relay, &circuits);
+		message_circuits_write(&body, m.id, &circuits);
+		send_up(w, MSG_CIRCUITS, &body);
+		break;
+	case ASK_DNS:
+		relay_dns_view(w->relay, &dns);
+		message_dns_write(&body, m.id, &dns);
+		send_up(w, MSG_DNS, &body);
+		break;
+	}
+out:
+	free(buf);
+	return err;
+}
+
 static int take_frame(struct worker *w, struct frame *f, int fd)
 {
 	switch ((enum message_type)f->row->type) {
@@ -251,8 +292,11 @@ static int take_frame(struct worker *w, struct frame *f, int fd)
 	case MSG_DRAIN:
 		relay_drain(w->relay);
 		return 0;
+	case MSG_ASK:
+		return take_ask(w, &f->payload);
 	case MSG_READY: case MSG_COUNTERS: case MSG_ADDRESS_SEEN: case MSG_CLOCK_SKEW:
 	case MSG_REACHED: case MSG_DRAINED: case MSG_CONFINED:
+	case MSG_LINKS: case MSG_CIRCUITS: case MSG_DNS:
 		break;
 	}
 	return ERR_MALFORMED;	/* frame_parse() lets none of these through */

@@ -21,6 +21,11 @@ static void read_payload(struct frame *f)
 	struct sandbox_state confined;
 	struct onion_keys onion;
 	struct net_params params;
+	struct message_ask ask;
+	static struct link_page page;
+	struct circuits_view circuits;
+	struct dns_view dns;
+	uint32_t id;
 
 	switch ((enum message_type)f->row->type) {
 	case MSG_LOG:
@@ -49,6 +54,20 @@ static void read_payload(struct frame *f)
 		break;
 	case MSG_CONFINED:
 		message_confined_read(&confined, r);
+		break;
+	case MSG_ASK:
+		message_ask_read(&ask, r);
+		break;
+	case MSG_LINKS:
+		if (message_links_read(&id, &page, r) == 0 && page.n > LINK_ROWS_MAX)
+			abort();
+		break;
+	case MSG_CIRCUITS:
+		message_circuits_read(&id, &circuits, r);
+		break;
+	case MSG_DNS:
+		if (message_dns_read(&id, &dns, r) == 0 && dns.n > DNS_SERVERS_MAX)
+			abort();
 		break;
 	case MSG_DOCUMENT: case MSG_LISTEN: case MSG_DRAIN: case MSG_CONFINE: case MSG_READY: case MSG_REACHED:
 	case MSG_DRAINED:
