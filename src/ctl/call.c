@@ -9,6 +9,12 @@
 
 #include <nonos/control.h>
 
+static const struct table_column doctor_columns[] = {
+	{ "check", "check", TABLE_TEXT }, { "result", "result", TABLE_TEXT }, { "detail", "detail", TABLE_TEXT },
+	{ "fix", "fix", TABLE_TEXT },
+};
+static const struct table doctor_table = { "checks", doctor_columns, 4 };
+
 /*
  * How an answer is shown: by its own view, as the table that --format also wants, or
  * by both. The others are printed by view_any(), and as tables of what they hold.
@@ -21,6 +27,7 @@ static const struct {
 	{ COMMAND_ID_metrics, view_metrics, NULL },
 	{ COMMAND_ID_status, view_status, NULL }, { COMMAND_ID_config_show, view_config, NULL },
 	{ COMMAND_ID_config_explain, view_options, NULL }, { COMMAND_ID_init, view_init, NULL },
+	{ COMMAND_ID_doctor, view_doctor, &doctor_table },
 };
 
 int complain(enum exit_code status, const char *fmt, ...)

@@ -124,6 +124,7 @@ void view_status(FILE *out, const json_t *status);
 void view_config(FILE *out, const json_t *answer);
 void view_options(FILE *out, const json_t *answer);
 
+void view_doctor(FILE *out, const json_t *answer);
 void view_init(FILE *out, const json_t *answer);
 
 /* The text of `metrics`, as it is. */
