@@ -3,9 +3,10 @@
 # Callers set ROOT to the top of the source tree.
 
 PACKAGES_BUILD="gcc make autoconf automake pkg-config libc6-dev libevent-dev libssl-dev libsodium-dev \
-	libsecp256k1-dev libjansson-dev libcurl4-openssl-dev zlib1g-dev libzstd-dev libsqlite3-dev libseccomp-dev"
+	libsecp256k1-dev libjansson-dev libcurl4-openssl-dev zlib1g-dev libzstd-dev libsqlite3-dev libncurses-dev \
+	libseccomp-dev"
 PACKAGES_LAB="python3 tor openssl"
-PACKAGES_CHECK="clang libclang-rt-14-dev libcmocka-dev python3-pytest xz-utils prometheus"
+PACKAGES_CHECK="clang libclang-rt-14-dev libcmocka-dev python3-pytest prometheus tmux xz-utils"
 
 say() {
 	printf '%s %s\n' "$(date +%H:%M:%S)" "$*"
