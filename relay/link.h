@@ -42,6 +42,7 @@ enum {
 	LINK_HANDSHAKE_MS = 30000,	/* from the first byte to LINK_OPEN */
 	LINK_DIAL_MS = 15000,		/* the same, when we connect */
 	LINK_IDLE_MS = 300000,		/* without circuits */
+	LINK_MOVED_MS = 5000,		/* the same, while another process takes over: enough to send a CREATE */
 	LINK_VAR_HANDSHAKE_MAX = 8192,	/* body of a variable-length cell before LINK_OPEN */
 	LINK_CONTROL_MAX = 4096,	/* cells of `control` that wait: beyond, CREATEs go unanswered */
 };

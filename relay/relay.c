@@ -70,10 +70,24 @@ static void tick_link(struct link *l, uint64_t now)
 	}
 	if (l->circs.used || l->waiting)
 		l->used_ms = now;
-	if (now - l->used_ms > LINK_IDLE_MS)
+	if (now - l->used_ms > (l->relay->draining == RELAY_DRAIN_MOVED ? LINK_MOVED_MS : LINK_IDLE_MS))
 		link_close(l, "idle");
 	else if (l->padding_wanted)
 		pad_link(l, now);
+}
+
+static bool is_drained(const struct relay *r)
+{
+	switch (r->draining) {
+	case RELAY_DRAIN_NONE:
+	case RELAY_DRAIN_PAUSE:
+		return false;
+	case RELAY_DRAIN_STOP:
+		return !r->circuits;
+	case RELAY_DRAIN_MOVED:
+		return !r->circuits && link_count(r) == 0;
+	}
+	return false;
 }
 
 void relay_tick(struct relay *r)
@@ -97,7 +111,7 @@ void relay_tick(struct relay *r)
 	memory_tick(r);
 	if (now / 1000 % TRIM_EVERY_S == 0)
 		pool_trim(r->pool);
-	if (r->draining && !r->circuits && !r->drained) {
+	if (!r->drained && is_drained(r)) {
 		r->drained = true;
 		if (r->hooks.drained)
 			r->hooks.drained(r->hooks.arg);
@@ -325,8 +339,10 @@ int relay_listen(struct relay *r, int fd)
 	return link_io_listen(r, fd);
 }
 
-void relay_drain(struct relay *r)
+void relay_drain(struct relay *r, enum relay_drain how)
 {
-	r->draining = true;
-	link_io_close_listeners(r);
+	r->draining = how;
+	r->drained = false;
+	if (how == RELAY_DRAIN_STOP || how == RELAY_DRAIN_MOVED)
+		link_io_close_listeners(r);
 }

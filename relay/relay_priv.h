@@ -62,7 +62,8 @@ struct relay {
 	size_t links_dialled;		/* ours, on their way to LINK_OPEN */
 	uint64_t next_circuit_id;
 	uint64_t shown_min;		/* minute for which links were last pictured */
-	bool draining, drained;
+	enum relay_drain draining;
+	bool drained;
 	struct relay_counters counters;
 	struct event *tick;		/* every second */
 	struct event *round;		/* end-of-round work; active while there is some */

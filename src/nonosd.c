@@ -15,6 +15,7 @@
 #include "daemon/import.h"
 #include "daemon/keeper.h"
 #include "daemon/process.h"
+#include "daemon/upgrade.h"
 #include "daemon/worker.h"
 
 enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
@@ -27,7 +28,7 @@ struct arguments {
 	enum action action;
 	const char *config;
 	const char *import_from;
-	bool one_process;
+	bool one_process, take_over, background, reload;
 };
 
 static int help(void)
@@ -36,6 +37,10 @@ static int help(void)
 	       "  -c, --config FILE           configuration (%s)\n"
 	       "      --check-config          say whether the configuration is good, and exit\n"
 	       "      --import-identity DIR   copy a relay's identity from a tor or anon data directory, and exit\n"
+	       "      --take-over             take the place of the nonosd that runs on this data_dir, without loss\n"
+	       "      --background            go to the background, and return when the relay runs (0) or fails (1)\n"
+	       "      --reload                for service managers: make the running nonosd read its configuration\n"
+	       "                              again, or, when it is another program than this, take over in the background\n"
 	       "      --one-process           keeper and worker in one process, for debugging\n"
 	       "      --version, --help\n",
 	       default_config);
@@ -62,6 +67,8 @@ static void parse_arguments(struct arguments *a, int argc, char **argv)
 	static const struct option longs[] = {
 		{ "config", required_argument, NULL, 'c' }, { "check-config", no_argument, NULL, 'k' },
 		{ "import-identity", required_argument, NULL, 'i' }, { "one-process", no_argument, NULL, '1' },
+		{ "take-over", no_argument, NULL, 't' }, { "background", no_argument, NULL, 'b' },
+		{ "reload", no_argument, NULL, 'r' },
 		{ "version", no_argument, NULL, 'V' }, { "help", no_argument, NULL, 'h' }, { 0 }
 	};
 	int opt;
@@ -82,6 +89,15 @@ static void parse_arguments(struct arguments *a, int argc, char **argv)
 		case '1':
 			a->one_process = true;
 			break;
+		case 't':
+			a->take_over = true;
+			break;
+		case 'b':
+			a->background = true;
+			break;
+		case 'r':
+			a->reload = true;
+			break;
 		case 'V':
 			a->action = ACTION_VERSION;
 			return;
@@ -99,6 +115,24 @@ static void parse_arguments(struct arguments *a, int argc, char **argv)
 	}
 }
 
+static int run(const struct arguments *a)
+{
+	struct keeper_options o = {
+		.config_path = a->config, .one_process = a->one_process, .take_over = a->take_over, .ready_fd = -1,
+	};
+
+	if (a->reload && upgrade_or_reload(&o.take_over, a->config) < 0)
+		return EXIT_FAILED;
+	if (a->reload && !o.take_over)
+		return EXIT_OK;
+	if (a->background || a->reload) {
+		o.ready_fd = upgrade_to_background();
+		if (o.ready_fd < 0)
+			return EXIT_FAILED;
+	}
+	return keeper_main(&o);
+}
+
 int main(int argc, char **argv)
 {
 	struct arguments a;
@@ -110,7 +144,7 @@ int main(int argc, char **argv)
 	parse_arguments(&a, argc, argv);
 	switch (a.action) {
 	case ACTION_RUN:
-		return keeper_main(&(struct keeper_options){ a.config, a.one_process });
+		return run(&a);
 	case ACTION_CHECK:
 		return check_config(a.config);
 	case ACTION_IMPORT:

@@ -164,6 +164,15 @@ bool ctl_has_listener(const struct ctl_server *s, const char *topic);
  */
 void ctl_publish(struct ctl_server *s, const char *topic, json_t *data);
 
+/*
+ * For a daemon that takes another's place: the listening socket, borrowed; serve on one that another
+ * made at `path`, taking it over; stop serving, leaving the file to whom the socket was given.
+ */
+int ctl_server_fd(const struct ctl_server *s);
+void ctl_server_adopt(struct ctl_server **ret, struct event_base *base, int fd, const char *path, mode_t mode,
+		      const struct ctl_commands *commands);
+void ctl_server_release(struct ctl_server *s);
+
 /* -- the client ------------------------------------------------------------------ */
 
 /* One connection, for one call after the other. */

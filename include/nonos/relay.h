@@ -115,7 +115,7 @@ struct relay_hooks {
 	void (*address_seen)(void *arg, const struct addr *ours, const uint8_t peer_rsa_id[20]);
 	/* A peer's clock differs by `skew_s` seconds, an hour or more. */
 	void (*clock_skew)(void *arg, int64_t skew_s, const uint8_t peer_rsa_id[20]);
-	/* The last circuit closed after relay_drain(). */
+	/* After relay_drain() to an end: nothing is left that a peer would miss. */
 	void (*drained)(void *arg);
 	/* Somebody authenticated reached one of our listeners, so the OR port is reachable. */
 	void (*reached)(void *arg);
@@ -137,8 +137,22 @@ int relay_set_document(struct relay *r, uint8_t kind, int fd);
 /* Accept links on a listening, non-blocking socket; the relay owns it. */
 int relay_listen(struct relay *r, int fd);
 
-/* Close the listeners and refuse new circuits; existing ones live on. */
-void relay_drain(struct relay *r);
+/* How far a relay withdraws. What exists lives on in each. */
+enum relay_drain {
+	RELAY_DRAIN_NONE,	/* not at all */
+	RELAY_DRAIN_PAUSE,	/* new circuits are refused; links are accepted, so that it may end again */
+	RELAY_DRAIN_STOP,	/* the listeners are closed, too; drained when the last circuit is */
+	/*
+	 * Another process has the listeners. Peers go on using a link that they have until
+	 * it is closed, so its circuits are still made; links without circuits are
+	 * closed early, and the peer's next one leads to the other process. Drained when
+	 * the last link is closed.
+	 */
+	RELAY_DRAIN_MOVED,
+};
+
+/* Listeners that a drain closed do not come back by RELAY_DRAIN_NONE: relay_listen() again. */
+void relay_drain(struct relay *r, enum relay_drain how);
 
 /* All but what only the process knows (open_files, cpu_us). */
 void relay_counters(const struct relay *r, struct relay_counters *ret);

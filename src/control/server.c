@@ -438,17 +438,12 @@ static unsigned clients_max(void)
 	return (unsigned)limit.rlim_cur / 2;
 }
 
-int ctl_server_new(struct ctl_server **ret, struct event_base *base, const char *path, mode_t mode,
-		   const struct ctl_commands *commands, char *err, size_t err_cap)
+static struct ctl_server *server_on(struct event_base *base, int fd, const char *path,
+				    const struct ctl_commands *commands)
 {
-	struct ctl_server *s;
+	struct ctl_server *s = mem_new(sizeof(*s));
 	struct stat st;
-	int fd = -1, r;
 
-	r = bind_socket(&fd, path, mode, err, err_cap);
-	if (r < 0)
-		return r;
-	s = mem_new(sizeof(*s));
 	s->base = base;
 	s->path = mem_strdup(path);
 	s->commands = commands;
@@ -466,16 +461,36 @@ int ctl_server_new(struct ctl_server **ret, struct event_base *base, const char 
 	if (!s->listener)
 		mem_fail();
 	evconnlistener_set_error_cb(s->listener, accept_error_cb);
-	*ret = s;
+	return s;
+}
+
+int ctl_server_new(struct ctl_server **ret, struct event_base *base, const char *path, mode_t mode,
+		   const struct ctl_commands *commands, char *err, size_t err_cap)
+{
+	int fd = -1, r;
+
+	r = bind_socket(&fd, path, mode, err, err_cap);
+	if (r < 0)
+		return r;
+	*ret = server_on(base, fd, path, commands);
 	return 0;
 }
 
-void ctl_server_free(struct ctl_server *s)
+int ctl_server_fd(const struct ctl_server *s)
 {
-	struct stat st;
+	return evconnlistener_get_fd(s->listener);
+}
 
-	if (!s)
-		return;
+void ctl_server_adopt(struct ctl_server **ret, struct event_base *base, int fd, const char *path, mode_t mode,
+		      const struct ctl_commands *commands)
+{
+	if (chmod(path, mode) < 0)
+		log_warn("The mode of the control socket cannot be set. path=%s error=\"%s\"", path, strerror(errno));
+	*ret = server_on(base, fd, path, commands);
+}
+
+static void server_end(struct ctl_server *s)
+{
 	while (s->clients) {
 		struct evbuffer *out = bufferevent_get_output(s->clients->bev);
 
@@ -486,10 +501,25 @@ void ctl_server_free(struct ctl_server *s)
 	}
 	event_free(s->turn);
 	evconnlistener_free(s->listener);
-	if (lstat(s->path, &st) == 0 && st.st_dev == s->dev && st.st_ino == s->ino)
-		(void)!unlink(s->path);
 	free(s->path);
 	free(s);
+}
+
+void ctl_server_release(struct ctl_server *s)
+{
+	if (s)
+		server_end(s);
+}
+
+void ctl_server_free(struct ctl_server *s)
+{
+	struct stat st;
+
+	if (!s)
+		return;
+	if (lstat(s->path, &st) == 0 && st.st_dev == s->dev && st.st_ino == s->ino)
+		(void)!unlink(s->path);
+	server_end(s);
 }
 
 /* -- events ------------------------------------------------------------------------- */

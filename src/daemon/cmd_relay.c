@@ -28,6 +28,8 @@ int cmd_onion_rotate(struct ctl_call *call)
 	struct keeper *k = call->arg;
 	int r = 0;
 
+	if (!keeper_may_write(k))
+		return ctl_fail(call, ERR_STATE, CTL_NOT_NOW, "another nonosd is taking over; ask again in a moment");
 	if (k->state >= KEEPER_DRAINING)
 		return ctl_fail(call, ERR_STATE, CTL_NOT_NOW, "the relay is stopping");
 	if (!param_flag(call->params, "force") && keys_old_onion_in_use(k->keys, clock_wall()))

@@ -11,4 +11,10 @@
 void counters_add(struct relay_counters *a, const struct relay_counters *b);
 void counters_add_totals(struct relay_counters *a, const struct relay_counters *b);
 
+enum { COUNTERS_TEXT_CAP = 16000 };
+
+/* The totals as lines "name value ...", which another version of the daemon can read; and back. */
+void counters_format(char out[COUNTERS_TEXT_CAP], const struct relay_counters *c);
+int counters_parse(struct relay_counters *ret, const char *text);
+
 #endif

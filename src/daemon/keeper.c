@@ -59,7 +59,7 @@ void keeper_notify_status(struct keeper *k)
 
 /* -- stopping ------------------------------------------------------------------ */
 
-static void stop_now(struct keeper *k)
+void keeper_stop_now(struct keeper *k)
 {
 	k->state = KEEPER_STOPPING;
 	event_state(k);
@@ -71,7 +71,7 @@ static void stop_timer_cb(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	log_notice("Circuits are still open; stopping all the same.");
-	stop_now(arg);
+	keeper_stop_now(arg);
 }
 
 void keeper_stop(struct keeper *k, const char *why)
@@ -80,18 +80,19 @@ void keeper_stop(struct keeper *k, const char *why)
 
 	if (k->state >= KEEPER_DRAINING) {
 		log_notice("Asked a second time; stopping at once. reason=\"%s\"", why);
-		stop_now(k);
+		keeper_stop_now(k);
 		return;
 	}
 	log_notice("Stopping: no new circuits; the open ones have %u seconds. reason=\"%s\"",
 		   k->config->shutdown_wait, why);
 	k->state = KEEPER_DRAINING;
 	event_state(k);
+	hand_over_refuse(k->hand_over, "the running nonosd was told to stop");
 	notify_send("STOPPING=1");
 	keeper_notify_status(k);
 	/* The sockets are open here, too: without this new links would wait unheard. */
 	listeners_close(&k->listeners);
-	team_drain(k->team);
+	team_drain(k->team, RELAY_DRAIN_STOP);
 	event_add(k->stop_timer, &wait);
 }
 
@@ -101,8 +102,18 @@ static void on_drained(void *arg)
 
 	if (k->state != KEEPER_DRAINING)
 		return;
+	k->drained = true;
+	/* It tells us, as long as it lives, what it has counted, and we tell the next. */
+	if (k->moved && take_over_other_lives(k->take))
+		return;
 	log_notice("All circuits are closed.");
-	stop_now(k);
+	keeper_stop_now(k);
+}
+
+void keeper_predecessor_ended(struct keeper *k)
+{
+	if (k->drained)
+		on_drained(k);
 }
 
 /* -- signals ------------------------------------------------------------------- */
@@ -146,7 +157,7 @@ static void signal_cb(evutil_socket_t number, short what, void *arg)
 
 /* -- what is due --------------------------------------------------------------- */
 
-static void save_bandwidth(struct keeper *k)
+void keeper_save_state(struct keeper *k)
 {
 	int r = bandwidth_save(&k->bandwidth, k->config->data_dir);
 
@@ -198,10 +209,13 @@ static void maintain_keys(struct keeper *k)
 
 static void hour_cb(evutil_socket_t fd, short what, void *arg)
 {
+	struct keeper *k = arg;
+
 	(void)fd;
 	(void)what;
 	clock_update();
-	maintain_keys(arg);
+	if (keeper_may_write(k))
+		maintain_keys(k);
 }
 
 /*
@@ -211,7 +225,7 @@ static void hour_cb(evutil_socket_t fd, short what, void *arg)
  */
 static void check_clock(struct keeper *k)
 {
-	int64_t step = k->state == KEEPER_RUNNING ? clock_step(&k->clock) : 0;
+	int64_t step = k->state == KEEPER_RUNNING && keeper_may_write(k) ? clock_step(&k->clock) : 0;
 
 	if (step > -CLOCK_STEP_S && step < CLOCK_STEP_S)
 		return;
@@ -235,8 +249,10 @@ static void second_cb(evutil_socket_t fd, short what, void *arg)
 	team_counters(k->team, &c);
 	bandwidth_update(&k->bandwidth, clock_wall(), c.read_bytes, c.written_bytes);
 	event_second(k, &c);
-	if (clock_now_ms() - k->bandwidth_saved_ms >= BANDWIDTH_SAVE_MS)
-		save_bandwidth(k);
+	if (clock_now_ms() - k->bandwidth_saved_ms >= BANDWIDTH_SAVE_MS && keeper_may_write(k))
+		keeper_save_state(k);
+	if (k->moved)
+		keeper_tell_counters(k);
 	/* One authority's word counts after a while, so this is also a matter of time. */
 	if (k->v4.family == ADDR_NONE)
 		keeper_update_address(k);
@@ -262,13 +278,24 @@ static void on_ready(void *arg)
 {
 	struct keeper *k = arg;
 
-	if (k->state != KEEPER_STARTING)
-		return;
+	if (k->taking)
+		keeper_ready_to_take(k);
+	else if (k->state == KEEPER_STARTING)
+		keeper_running(k);
+}
+
+void keeper_running(struct keeper *k)
+{
 	k->state = KEEPER_RUNNING;
 	event_state(k);
 	log_notice("The relay accepts links. workers=%u", team_size(k->team));
 	notify_send("READY=1");
 	keeper_notify_status(k);
+	if (k->ready_fd >= 0) {
+		(void)!write(k->ready_fd, "", 1);
+		close(k->ready_fd);
+		k->ready_fd = -1;
+	}
 	keeper_publish(k, "start");
 }
 
@@ -368,32 +395,58 @@ static void make_events(struct keeper *k)
 		event_add(k->watchdog, &watchdog);
 }
 
+static int open_lock(struct keeper *k, uid_t uid, gid_t gid, char *err, size_t err_cap)
+{
+	if (!k->taking)
+		return process_lock(&k->lock_fd, k->config->data_dir, uid, gid, err, err_cap);
+	k->lock_fd = take_over_socket(k->take, HAND_LOCK);
+	return process_check_lock(k->lock_fd, k->config->data_dir, err, err_cap);
+}
+
+static int open_sockets(struct keeper *k, char *err, size_t err_cap)
+{
+	const struct config *c = k->config;
+	struct given_listener *given = NULL;
+	size_t n_given = 0;
+
+	if (k->taking)
+		given = take_over_listeners(k->take, &n_given);
+	return listeners_open(&k->listeners, c->or_listen.v, c->or_listen.n, k->one_process ? 1 : config_workers(c),
+			      given, n_given, err, err_cap);
+}
+
 /* What only root may do: ports below 1024, directories elsewhere; then root is given up. */
-static int open_ground(struct keeper *k)
+static int open_ground(struct keeper *k, bool take_over)
 {
 	const struct config *c = k->config;
 	char err[PROCESS_ERR_CAP];
 	uid_t uid = (uid_t)-1;
 	gid_t gid = (gid_t)-1;
-	unsigned n = k->one_process ? 1 : config_workers(c);
 
 	if (c->user && geteuid() == 0 && process_find_user(&uid, &gid, c->user, err, sizeof(err)) < 0)
 		return fail(err);
 	process_raise_files();
 	/* The lock comes first: it names the other daemon, a port that is taken does not. */
 	if (process_make_dir(c->data_dir, uid, gid, err, sizeof(err)) < 0 ||
-	    process_lock(&k->lock_fd, c->data_dir, uid, gid, err, sizeof(err)) < 0 ||
-	    listeners_open(&k->listeners, c->or_listen.v, c->or_listen.n, n, err, sizeof(err)) < 0 ||
+	    (take_over && keeper_take_over(k, uid, err, sizeof(err)) < 0) ||
+	    open_lock(k, uid, gid, err, sizeof(err)) < 0 || open_sockets(k, err, sizeof(err)) < 0 ||
 	    process_make_parent(c->control_socket, uid, gid, err, sizeof(err)) < 0)
 		return fail(err);
 	if (c->metrics_socket && process_make_parent(c->metrics_socket, uid, gid, err, sizeof(err)) < 0)
 		return fail(err);
-	if (c->pid_file && process_write_pid(c->pid_file, uid, gid, err, sizeof(err)) < 0)
+	if (c->pid_file && !k->taking && process_write_pid(c->pid_file, uid, gid, err, sizeof(err)) < 0)
 		return fail(err);
 	if (c->user && geteuid() == 0 && process_become_user(c->user, err, sizeof(err)) < 0)
 		return fail(err);
 	process_protect_memory();
 	return 0;
+}
+
+void keeper_settle_keys(struct keeper *k)
+{
+	if (keys_write_fingerprints(k->keys, k->config->nickname) < 0)
+		log_warn("The fingerprint files in %s cannot be written.", k->config->data_dir);
+	maintain_keys(k);
 }
 
 static int open_keys(struct keeper *k)
@@ -405,19 +458,18 @@ static int open_keys(struct keeper *k)
 	hex_encode_upper(rsa, keys_rsa_id(k->keys), 20);
 	base64_encode(ed, keys_ed_id(k->keys), 32, false);
 	log_notice("This relay's identity. nickname=%s fingerprint=%s ed25519=%s", k->config->nickname, rsa, ed);
-	if (keys_write_fingerprints(k->keys, k->config->nickname) < 0)
-		log_warn("The fingerprint files in %s cannot be written.", k->config->data_dir);
 	if (keeper_open_families(&k->families, k, k->config, err, sizeof(err)) < 0)
 		return fail(err);
 	for (size_t i = 0; i < families_count(k->families); i++)
 		log_notice("This relay is in a family. id=%s", family_id_format(id, families_id(k->families, i)));
-	maintain_keys(k);
+	if (!k->taking)
+		keeper_settle_keys(k);
 	if (keeper_renew_link(k) < 0)
 		return fail("Link certificates cannot be made: is the signing key still valid?");
 	return 0;
 }
 
-static int open_control(struct keeper *k)
+int keeper_open_control(struct keeper *k, int given_fd)
 {
 	static const ctl_run_fn handlers[COMMAND_COUNT] = {
 #define HANDLER_DAEMON(name) [COMMAND_ID_##name] = cmd_##name,
@@ -432,14 +484,18 @@ static int open_control(struct keeper *k)
 	char err[PROCESS_ERR_CAP];
 
 	k->commands = (struct ctl_commands){ commands_all(), handlers, COMMAND_COUNT, k };
-	if (ctl_server_new(&k->control, k->base, c->control_socket, (mode_t)c->control_socket_mode, &k->commands,
-			   err, sizeof(err)) < 0)
+	if (given_fd >= 0)
+		ctl_server_adopt(&k->control, k->base, given_fd, c->control_socket, (mode_t)c->control_socket_mode,
+				 &k->commands);
+	else if (ctl_server_new(&k->control, k->base, c->control_socket, (mode_t)c->control_socket_mode, &k->commands,
+				err, sizeof(err)) < 0)
 		return fail(err);
 	return 0;
 }
 
-static void open_bandwidth(struct keeper *k)
+static void load_state(struct keeper *k)
 {
+	struct relay_counters c;
 	int r;
 
 	bandwidth_init(&k->bandwidth, clock_wall());
@@ -448,10 +504,25 @@ static void open_bandwidth(struct keeper *k)
 	if (r < 0 && r != ERR_NOT_FOUND)
 		log_warn("The bandwidth history in %s is not used and begins anew. error=\"%s\"",
 			 k->config->data_dir, err_str(r));
+	/* What the one before us had counted by now is in the file. */
+	team_counters(k->team, &c);
+	k->bandwidth.read_total = c.read_bytes;
+	k->bandwidth.write_total = c.written_bytes;
+}
+
+int keeper_open_ours(struct keeper *k, char *err, size_t err_cap)
+{
+	int r = keeper_metrics_start(k, err, err_cap);
+
+	if (r == 0)
+		r = keeper_offer(k, err, err_cap);
+	load_state(k);
+	k->settle = settle_new(k->base, k->config);
+	return r;
 }
 
 /* The workers are started before any key is read, so that none is ever in their image. */
-static int keeper_start(struct keeper *k)
+static int keeper_start(struct keeper *k, bool take_over)
 {
 	struct team_hooks hooks = {
 		.greet = keeper_greet, .ready = on_ready, .message = on_message, .drained = on_drained,
@@ -460,11 +531,12 @@ static int keeper_start(struct keeper *k)
 	struct asks_hooks ask_hooks = { .send = send_ask, .is_ready = worker_is_ready, .arg = k };
 	char err[PROCESS_ERR_CAP];
 
-	if (open_ground(k) < 0)
-		return ERR_STATE;
+	keeper_note_program(k);
 	k->base = event_base_new();
 	if (!k->base)
 		return fail("libevent cannot start.");
+	if (open_ground(k, take_over) < 0)
+		return ERR_STATE;
 	k->team = team_new(k->base, config_workers(k->config), k->one_process, &hooks);
 	ask_hooks.n_workers = team_size(k->team);
 	k->asks = asks_new(k->base, &ask_hooks);
@@ -476,16 +548,14 @@ static int keeper_start(struct keeper *k)
 	if (keeper_confine(k, err, sizeof(err)) < 0)
 		return fail(err);
 	/* Before the keys, so that a socket that cannot be had leaves no new identity behind. */
-	if (open_control(k) < 0)
+	if (!keeper_is_given_control(k) && keeper_open_control(k, -1) < 0)
 		return ERR_STATE;
-	if (keeper_metrics_start(k, err, sizeof(err)) < 0)
+	if (!k->taking && keeper_open_ours(k, err, sizeof(err)) < 0)
 		return fail(err);
-	open_bandwidth(k);
-	k->settle = settle_new(k->base, k->config);
 	keeper_update_address(k);
 	if (open_keys(k) < 0)
 		return ERR_STATE;
-	if (keeper_directory_start(k, err, sizeof(err)) < 0)
+	if (!k->taking && keeper_directory_start(k, err, sizeof(err)) < 0)
 		return fail(err);
 	team_greet(k->team);
 	return 0;
@@ -495,6 +565,7 @@ static void keeper_end(struct keeper *k)
 {
 	struct event *const events[] = { k->second, k->hour, k->watchdog, k->stop_timer };
 
+	hand_over_refuse(k->hand_over, "the running nonosd stops");
 	metrics_server_free(k->metrics);
 	ctl_server_free(k->control);
 	k->control = NULL;
@@ -502,10 +573,11 @@ static void keeper_end(struct keeper *k)
 	settle_free(k->settle);
 	asks_free(k->asks);
 	team_free(k->team);
-	if (k->keys) {
-		save_bandwidth(k);
-		keys_free(k->keys);
-	}
+	if (k->keys && keeper_may_write(k))
+		keeper_save_state(k);
+	keys_free(k->keys);
+	hand_over_free(k->hand_over);
+	take_over_free(k->take);
 	families_free(k->families);
 	secret_free(k->link);
 	for (size_t i = 0; i < KEEPER_SIGNALS; i++)
@@ -542,7 +614,7 @@ static int load_config(struct keeper *k)
 int keeper_main(const struct keeper_options *o)
 {
 	struct keeper k = { .config_path = o->config_path, .one_process = o->one_process, .lock_fd = -1,
-			    .addr_source = "none" };
+			    .addr_source = "none", .ready_fd = o->ready_fd };
 	int r;
 
 	log_set_ident("nonosd");
@@ -559,11 +631,11 @@ int keeper_main(const struct keeper_options *o)
 	k.started_ms = clock_now_ms();
 	clock_step(&k.clock);
 	log_notice("nonosd %s starts.", PACKAGE_VERSION);
-	r = keeper_start(&k);
+	r = keeper_start(&k, o->take_over);
 	if (r == 0) {
 		event_base_dispatch(k.base);
 		log_notice("nonosd stops.");
 	}
 	keeper_end(&k);
-	return r == 0 ? 0 : 1;
+	return r == 0 && !k.failed ? 0 : 1;
 }

@@ -3,7 +3,8 @@
  * workers. It is the process that nonosd starts as; keeper_main() is its
  * whole life. What the files of the keeper share is below; each part has its
  * own file: keeper.c (life, signals), keeper_feed.c (what workers are sent),
- * keeper_dir.c (directory, descriptor, address), keeper_reload.c.
+ * keeper_dir.c (directory, descriptor, address), keeper_reload.c, keeper_hand_over.c
+ * (one keeper in the place of another).
  */
 #ifndef DAEMON_KEEPER_H
 #define DAEMON_KEEPER_H
@@ -25,10 +26,12 @@
 #include "ask.h"
 #include "bandwidth.h"
 #include "conf.h"
+#include "hand_over.h"
 #include "listen.h"
 #include "own_addr.h"
 #include "sandbox.h"
 #include "settle.h"
+#include "take_over.h"
 #include "team.h"
 
 struct evbuffer;
@@ -56,6 +59,17 @@ struct keeper {
 	struct event *signals[KEEPER_SIGNALS];
 	struct event *second, *hour, *watchdog, *stop_timer;
 	struct listeners listeners;
+	struct hand_over *hand_over;
+	struct take_over *take;		/* NULL unless we took, or take, the place of another */
+	uint64_t program_dev, program_ino;	/* the file that runs */
+	bool giving;			/* another one prepares to take our place */
+	bool moved;			/* it has */
+	bool taking;			/* we are not the relay yet: the other one is */
+	bool ready_to_take;
+	bool overlap;			/* circuits of the one before us, or after us, go on */
+	bool drained;			/* we have nothing left to end */
+	bool failed;			/* exit status 1 */
+	int ready_fd;			/* told when the relay runs; -1: nobody waits */
 	struct team *team;
 	struct asks *asks;		/* questions to the workers */
 	struct ctl_server *control;
@@ -90,6 +104,8 @@ struct keeper {
 struct keeper_options {
 	const char *config_path;
 	bool one_process;
+	bool take_over;			/* from the keeper that runs, if one does */
+	int ready_fd;			/* gets a byte when the relay runs; -1: none */
 };
 
 /* Run until stopped; returns the exit status. */
@@ -99,6 +115,18 @@ const char *keeper_state_str(enum keeper_state state);
 
 /* Begin to stop: drain, then exit. Called again, exit at once. */
 void keeper_stop(struct keeper *k, const char *why);
+
+/* Leave the loop. */
+void keeper_stop_now(struct keeper *k);
+
+/* The parts of a start that wait until we are the relay. `given_fd`: a control socket that is there, or -1. */
+int keeper_open_control(struct keeper *k, int given_fd);
+int keeper_open_ours(struct keeper *k, char *err, size_t err_cap);
+void keeper_settle_keys(struct keeper *k);
+void keeper_running(struct keeper *k);
+
+/* Write what outlives the process. */
+void keeper_save_state(struct keeper *k);
 
 /* Tell systemd in a line how things are. */
 void keeper_notify_status(struct keeper *k);
@@ -114,6 +142,9 @@ void keeper_feed_config(struct keeper *k);
 void keeper_feed_onion_keys(struct keeper *k);
 void keeper_feed_params(struct keeper *k);
 void keeper_feed_document(struct keeper *k, enum dir_doc kind);
+
+/* Let the workers, who waited, accept. */
+void keeper_open_listeners(struct keeper *k);
 
 /* Make new link credentials and send them. */
 int keeper_renew_link(struct keeper *k);
@@ -144,6 +175,31 @@ void keeper_address_seen(struct keeper *k, const struct addr *ours, const uint8_
 
 /* True when the fingerprint is a configured authority's. */
 bool keeper_knows_authority(const struct keeper *k, const uint8_t rsa_id[20]);
+
+/* -- keeper_hand_over.c: see hand_over.h ----------------------------------------- */
+
+/* Whether the files in data_dir are ours to change: not while, or after, another takes our place. */
+bool keeper_may_write(const struct keeper *k);
+
+/* Let another take our place when it asks. */
+int keeper_offer(struct keeper *k, char *err, size_t err_cap);
+
+/* Send our totals to the one that took our place. */
+void keeper_tell_counters(struct keeper *k);
+
+void keeper_note_program(struct keeper *k);
+
+/* Ask the keeper that runs, if one does, for all it has. */
+int keeper_take_over(struct keeper *k, uid_t uid, char *err, size_t err_cap);
+
+/* Whether the other one's control socket will be ours. */
+bool keeper_is_given_control(const struct keeper *k);
+
+/* All our workers wait. */
+void keeper_ready_to_take(struct keeper *k);
+
+/* The one before us is gone; when we are only waiting for that, stop. */
+void keeper_predecessor_ended(struct keeper *k);
 
 /* -- keeper_confine.c --------------------------------------------------------- */
 

@@ -3,6 +3,7 @@
 
 #include "keeper.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include <nonos/clock.h>
@@ -102,6 +103,11 @@ static void feed_config(struct keeper *k, int index)
 	struct wr body = wr_init(buf, sizeof(buf));
 
 	keeper_share_limits(&rc.limits, c, team_size(k->team));
+	/* Two processes carry what one may. */
+	if (k->overlap || k->moved) {
+		rc.limits.bandwidth_rate /= 2;
+		rc.limits.bandwidth_burst /= 2;
+	}
 	message_config_write(&body, &rc);
 	send_to(k, index, MSG_CONFIG, &body, -1);
 }
@@ -150,13 +156,21 @@ static void feed_document(struct keeper *k, int index, enum dir_doc kind)
 /* The last one says that no more follow, and the worker answers READY. */
 static void feed_listeners(struct keeper *k, unsigned index)
 {
-	const struct listeners *l = &k->listeners;
+	int *fds;
+	size_t n = listeners_of(&fds, &k->listeners, index, team_size(k->team));
 
-	for (size_t i = 0; i < l->n_addrs; i++) {
-		uint8_t more = i + 1 < l->n_addrs;
+	for (size_t i = 0; i < n; i++) {
+		uint8_t more = i + 1 < n;
 
-		team_send(k->team, index, MSG_LISTEN, &more, 1, l->fds[index * l->n_addrs + i]);
+		team_send(k->team, index, MSG_LISTEN, &more, 1, fds[i]);
 	}
+	free(fds);
+}
+
+void keeper_open_listeners(struct keeper *k)
+{
+	for (unsigned i = 0; i < team_size(k->team); i++)
+		feed_listeners(k, i);
 }
 
 void keeper_greet(void *arg, unsigned index)
@@ -177,7 +191,10 @@ void keeper_greet(void *arg, unsigned index)
 	for (int kind = 1; kind < DIR_DOC_KINDS; kind++)
 		if (k->documents[kind] >= 0)
 			feed_document(k, i, (enum dir_doc)kind);
-	feed_listeners(k, index);
+	if (k->taking)
+		send_to(k, i, MSG_WAIT, NULL, -1);
+	else
+		feed_listeners(k, index);
 }
 
 void keeper_feed_log(struct keeper *k)

@@ -123,8 +123,14 @@ int keeper_reload(struct keeper *k, bool dry_run, json_t **ret_report, char *err
 	struct config_report rep = { 0 };
 	struct families *families = NULL;
 	struct config *fresh;
-	int result = load(k, &fresh, &families, &rep);
+	int result;
 
+	if (!keeper_may_write(k)) {
+		json_decref(r.changes);
+		snprintf(err, err_cap, "another nonosd is taking over; it reads the configuration itself");
+		return ERR_STATE;
+	}
+	result = load(k, &fresh, &families, &rep);
 	if (result < 0) {
 		refuse(&rep, dry_run, err, err_cap);
 		config_report_free(&rep);

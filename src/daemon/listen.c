@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <netinet/in.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -93,23 +94,47 @@ static int fail(const struct addr *a, char *err, size_t err_cap)
 	return ERR_NETWORK;
 }
 
-int listeners_open(struct listeners *ret, const struct addr *addrs, size_t n_addrs, size_t n_workers,
-		   char *err, size_t err_cap)
+static size_t take_given(struct listener_set *set, struct given_listener *given, size_t n_given)
 {
-	struct listeners l = { .n_workers = n_workers, .n_addrs = n_addrs };
+	set->fds = mem_new_array(n_given ? n_given : 1, sizeof(int));
+	for (size_t i = 0; i < n_given; i++) {
+		if (given[i].fd < 0 || !addr_eq(&given[i].addr, &set->addr))
+			continue;
+		set->fds[set->n++] = given[i].fd;
+		given[i].fd = -1;
+	}
+	return set->n;
+}
 
-	for (size_t i = 0; i < n_addrs; i++)
-		if (port_is_free(&addrs[i]) < 0)
-			return fail(&addrs[i], err, err_cap);
-	l.fds = mem_new_array(n_workers * n_addrs, sizeof(int));
-	memset(l.fds, 0xff, n_workers * n_addrs * sizeof(int));
-	for (size_t i = 0; i < n_workers * n_addrs; i++) {
-		const struct addr *a = &addrs[i % n_addrs];
+static int open_set(struct listener_set *set, size_t n_workers, struct given_listener *given, size_t n_given,
+		    char *err, size_t err_cap)
+{
+	if (take_given(set, given, n_given) > 0)
+		return 0;
+	if (port_is_free(&set->addr) < 0)
+		return fail(&set->addr, err, err_cap);
+	set->fds = mem_resize(set->fds, n_workers, sizeof(int));
+	while (set->n < n_workers) {
+		int fd = open_one(&set->addr);
 
-		l.fds[i] = open_one(a);
-		if (l.fds[i] < 0) {
-			int r = fail(a, err, err_cap);
+		if (fd < 0)
+			return fail(&set->addr, err, err_cap);
+		set->fds[set->n++] = fd;
+	}
+	return 0;
+}
 
+int listeners_open(struct listeners *ret, const struct addr *addrs, size_t n_addrs, size_t n_workers,
+		   struct given_listener *given, size_t n_given, char *err, size_t err_cap)
+{
+	struct listeners l = { .sets = mem_new_array(n_addrs, sizeof(*l.sets)), .n_sets = n_addrs };
+
+	for (size_t i = 0; i < n_addrs; i++) {
+		int r;
+
+		l.sets[i].addr = addrs[i];
+		r = open_set(&l.sets[i], n_workers, given, n_given, err, err_cap);
+		if (r < 0) {
 			listeners_close(&l);
 			return r;
 		}
@@ -120,9 +145,33 @@ int listeners_open(struct listeners *ret, const struct addr *addrs, size_t n_add
 
 void listeners_close(struct listeners *l)
 {
-	for (size_t i = 0; l->fds && i < l->n_workers * l->n_addrs; i++)
-		if (l->fds[i] >= 0)
-			close(l->fds[i]);
-	free(l->fds);
+	for (size_t i = 0; i < l->n_sets; i++) {
+		for (size_t j = 0; j < l->sets[i].n; j++)
+			close(l->sets[i].fds[j]);
+		free(l->sets[i].fds);
+	}
+	free(l->sets);
 	*l = (struct listeners){ 0 };
+}
+
+/* More sockets than workers: each has some. Fewer: several have the same. */
+static bool is_for(size_t socket, size_t n_sockets, unsigned index, unsigned n_workers)
+{
+	return n_sockets >= n_workers ? socket % n_workers == index : index % n_sockets == socket;
+}
+
+size_t listeners_of(int **ret_fds, const struct listeners *l, unsigned index, unsigned n_workers)
+{
+	size_t cap = 0, n = 0;
+	int *fds;
+
+	for (size_t i = 0; i < l->n_sets; i++)
+		cap += l->sets[i].n;
+	fds = mem_new_array(cap ? cap : 1, sizeof(int));
+	for (size_t i = 0; i < l->n_sets; i++)
+		for (size_t j = 0; j < l->sets[i].n; j++)
+			if (is_for(j, l->sets[i].n, index, n_workers))
+				fds[n++] = l->sets[i].fds[j];
+	*ret_fds = fds;
+	return n;
 }

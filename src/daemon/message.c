@@ -370,3 +370,13 @@ int message_confined_read(struct sandbox_state *ret, struct rd *r)
 	*ret = m;
 	return 0;
 }
+
+int message_drain_read(enum relay_drain *ret, struct rd *r)
+{
+	uint8_t how = rd_u8(r);
+
+	if (rd_done(r) < 0 || how > RELAY_DRAIN_MOVED)
+		return ERR_MALFORMED;
+	*ret = (enum relay_drain)how;
+	return 0;
+}

@@ -1,5 +1,5 @@
 /*
- * What keeper and worker say to each other: frames and their contents. Pure:
+ * What keeper and worker, or two keepers, say to each other: frames and their contents. Pure:
  * bytes in, values out. A frame is a length (4 bytes, of the payload), a type
  * (2 bytes) and the payload; messages.def says which types there are, who
  * sends them and how long they may be.
@@ -23,7 +23,7 @@ enum message_type {
 #undef MESSAGE
 };
 
-enum message_direction { MSG_DOWN, MSG_UP };
+enum message_direction { MSG_DOWN, MSG_UP, MSG_GIVE, MSG_TAKE };
 
 enum { MSG_SECRET = 1 };
 
@@ -105,6 +105,8 @@ struct message_skew {
 void message_skew_write(struct wr *w, const struct message_skew *m);
 int message_skew_read(struct message_skew *ret, struct rd *r);
 
+int message_drain_read(enum relay_drain *ret, struct rd *r);
+
 void message_confined_write(struct wr *w, const struct sandbox_state *m);
 int message_confined_read(struct sandbox_state *ret, struct rd *r);
 
@@ -128,5 +130,44 @@ int message_circuits_read(uint32_t *ret_id, struct circuits_view *ret, struct rd
 
 void message_dns_write(struct wr *w, uint32_t id, const struct dns_view *m);
 int message_dns_read(uint32_t *ret_id, struct dns_view *ret, struct rd *r);
+
+/* -- from keeper to keeper: readers pass over what a newer version adds --------- */
+
+enum { HAND_OVER_VERSION = 1, HAND_TEXT_MAX = 1000 };
+
+/* TAKE_ASK: with HAND_ASK_ONLY the answer is a GIVE_STATE, and nothing is given. */
+enum { HAND_ASK_ONLY = 1 };
+
+struct message_hand_ask {
+	uint32_t version;
+	uint8_t flags;
+};
+
+void message_hand_ask_write(struct wr *w, const struct message_hand_ask *m);
+int message_hand_ask_read(struct message_hand_ask *ret, struct rd *r);
+
+/* GIVE_STATE: what the keeper that goes is, and what it has found out. */
+struct message_state {
+	uint32_t version;
+	uint64_t program_dev, program_ino;	/* the file it runs */
+	uint64_t started_ms;			/* monotonic: for how long the network has known it running */
+	uint32_t watchdog_ms;			/* as notify_watchdog_ms() */
+	bool reached;
+	bool found_out;				/* v4 is what authorities told */
+	struct addr v4, v6;
+	char notify[HAND_TEXT_MAX + 1];		/* service manager's socket, or "" */
+	char control[HAND_TEXT_MAX + 1];	/* path of the control socket */
+	char release[HAND_TEXT_MAX + 1];	/* "0.1.0" */
+};
+
+void message_state_write(struct wr *w, const struct message_state *m);
+int message_state_read(struct message_state *ret, struct rd *r);
+
+/* GIVE_SOCKET: what the descriptor is. One that is not known is closed. */
+enum hand_socket { HAND_LOCK = 1, HAND_OR = 2, HAND_CONTROL = 3 };
+
+/* GIVE_REFUSED, GIVE_COUNTERS: a text of at most `cap` - 1 characters; a longer one is cut. */
+void message_text_write(struct wr *w, const char *text);
+int message_text_read(char *out, size_t cap, struct rd *r);
 
 #endif

@@ -3,6 +3,7 @@
 #include "process.h"
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -12,6 +13,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+static char notify_text[sizeof(((struct sockaddr_un *)0)->sun_path)];
 static struct sockaddr_un notify_addr;
 static socklen_t notify_addr_len;	/* 0: nobody listens */
 static unsigned watchdog_ms;
@@ -28,19 +30,42 @@ static void read_watchdog(void)
 	watchdog_ms = interval > 3600000000ull ? 0 : (unsigned)(interval / 2000);
 }
 
-void notify_init(void)
+static bool set_path(const char *path)
 {
-	const char *path = getenv("NOTIFY_SOCKET");
 	size_t len = path ? strlen(path) : 0;
 
-	if ((len > 1 && (path[0] == '/' || path[0] == '@')) && len < sizeof(notify_addr.sun_path)) {
-		notify_addr.sun_family = AF_UNIX;
-		memcpy(notify_addr.sun_path, path, len);
-		if (path[0] == '@')
-			notify_addr.sun_path[0] = '\0';
-		notify_addr_len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len);
+	if (len < 2 || (path[0] != '/' && path[0] != '@') || len >= sizeof(notify_addr.sun_path))
+		return false;
+	memcpy(notify_text, path, len + 1);
+	notify_addr.sun_family = AF_UNIX;
+	memcpy(notify_addr.sun_path, path, len);
+	if (path[0] == '@')
+		notify_addr.sun_path[0] = '\0';
+	notify_addr_len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len);
+	return true;
+}
+
+void notify_adopt(const char *path, unsigned ms)
+{
+	if (!notify_addr_len && set_path(path))
+		watchdog_ms = ms;
+}
+
+void notify_end(void)
+{
+	notify_addr_len = 0;
+	watchdog_ms = 0;
+}
+
+const char *notify_path(void)
+{
+	return notify_addr_len ? notify_text : "";
+}
+
+void notify_init(void)
+{
+	if (set_path(getenv("NOTIFY_SOCKET")))
 		read_watchdog();
-	}
 	unsetenv("NOTIFY_SOCKET");
 	unsetenv("WATCHDOG_USEC");
 	unsetenv("WATCHDOG_PID");

@@ -272,6 +272,21 @@ void pipe_free(struct pipe *p)
 	free(p);
 }
 
+static enum message_direction opposite(enum message_direction d)
+{
+	switch (d) {
+	case MSG_DOWN:
+		return MSG_UP;
+	case MSG_UP:
+		return MSG_DOWN;
+	case MSG_GIVE:
+		return MSG_TAKE;
+	case MSG_TAKE:
+		return MSG_GIVE;
+	}
+	return d;
+}
+
 int pipe_send(struct pipe *p, enum message_type type, const void *payload, size_t len, int fd)
 {
 	const struct message_row *row = message_find((uint16_t)type);
@@ -280,7 +295,7 @@ int pipe_send(struct pipe *p, enum message_type type, const void *payload, size_
 
 	if (p->end_why)
 		return p->end_why;
-	if (!row || row->direction == p->incoming || len < row->min || len > row->max ||
+	if (!row || row->direction != opposite(p->incoming) || len < row->min || len > row->max ||
 	    row->fds != (fd >= 0))
 		return ERR_RANGE;
 	frame_header(out, row, (uint32_t)len);

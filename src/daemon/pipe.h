@@ -1,5 +1,6 @@
 /*
- * One end of the socketpair between keeper and a worker. The socket is
+ * One end of the socketpair between keeper and a worker, or of the connection
+ * between a keeper and the one that takes its place. The socket is
  * SOCK_SEQPACKET, so a frame is a packet: it arrives whole or not at all, and
  * its descriptors arrive with it. Nothing blocks; what the other side does
  * not take at once is queued, up to a bound.

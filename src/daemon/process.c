@@ -178,19 +178,57 @@ int process_lock(int *ret_fd, const char *data_dir, uid_t uid, gid_t gid, char *
 	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
 		n = pread(fd, pid, sizeof(pid) - 1, 0);
 		pid[n > 0 ? strspn(pid, "0123456789") : 0] = '\0';
-		snprintf(err, err_cap, "Another nonosd uses %s (pid %s); stop it first, or give this one "
-			 "another data_dir.", data_dir, pid[0] ? pid : "unknown");
+		snprintf(err, err_cap, "Another nonosd uses %s (pid %s); stop it first, take its place with "
+			 "--take-over, or give this one another data_dir.", data_dir, pid[0] ? pid : "unknown");
 		close(fd);
 		return ERR_BUSY;
 	}
-	snprintf(pid, sizeof(pid), "%ld\n", (long)getpid());
-	if (ftruncate(fd, 0) < 0 || pwrite(fd, pid, strlen(pid), 0) < 0) {
+	if (process_mark_lock(fd) < 0) {
 		snprintf(err, err_cap, "Cannot write %s/lock: %s.", data_dir, strerror(errno));
 		close(fd);
 		return ERR_IO;
 	}
 	*ret_fd = fd;
 	return 0;
+}
+
+int process_mark_lock(int fd)
+{
+	char pid[32];
+
+	snprintf(pid, sizeof(pid), "%ld\n", (long)getpid());
+	return ftruncate(fd, 0) < 0 || pwrite(fd, pid, strlen(pid), 0) < 0 ? ERR_IO : 0;
+}
+
+int process_check_lock(int fd, const char *data_dir, char *err, size_t err_cap)
+{
+	char *path = mem_printf("%s/lock", data_dir);
+	struct stat file, ours;
+	int r = 0;
+
+	/* It is locked already, by the very open file that we share; if not, it is now. */
+	if (fd < 0 || fstat(fd, &ours) < 0 || lstat(path, &file) < 0 || ours.st_dev != file.st_dev ||
+	    ours.st_ino != file.st_ino || flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		snprintf(err, err_cap, "The running nonosd did not pass on the lock of %s.", data_dir);
+		r = ERR_MISMATCH;
+	}
+	free(path);
+	return r;
+}
+
+int process_rewrite_pid(const char *path)
+{
+	char err[PROCESS_ERR_CAP];
+	int fd, r;
+
+	if (process_write_pid(path, (uid_t)-1, (gid_t)-1, err, sizeof(err)) == 0)
+		return 0;
+	fd = open(path, O_WRONLY | O_TRUNC | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
+		return ERR_IO;
+	r = dprintf(fd, "%ld\n", (long)getpid()) < 0 ? ERR_IO : 0;
+	close(fd);
+	return r;
 }
 
 int process_write_pid(const char *path, uid_t uid, gid_t gid, char *err, size_t err_cap)

@@ -49,12 +49,21 @@ int process_make_parent(const char *path, uid_t uid, gid_t gid, char *err, size_
  */
 int process_lock(int *ret_fd, const char *data_dir, uid_t uid, gid_t gid, char *err, size_t err_cap);
 
+/* Is this the locked file of `data_dir`, as another daemon gave it to us? */
+int process_check_lock(int fd, const char *data_dir, char *err, size_t err_cap);
+
+/* Write our pid into the lock file. */
+int process_mark_lock(int fd);
+
 /*
  * Write our pid to `path`, atomically; the file becomes `uid`'s, if not -1. And
  * remove it, if it still holds our pid; empty it where we may not remove it any more.
  */
 int process_write_pid(const char *path, uid_t uid, gid_t gid, char *err, size_t err_cap);
 void process_remove_pid(const char *path);
+
+/* Put our pid in the place of another's, also where no file may be made any more. */
+int process_rewrite_pid(const char *path);
 
 /* Resident memory of this process, bytes; 0 when /proc does not tell. */
 unsigned long long process_memory(void);
@@ -73,6 +82,15 @@ uint64_t process_open_files(int fd);
 
 /* Read NOTIFY_SOCKET and WATCHDOG_USEC and take them out of the environment. */
 void notify_init(void);
+
+/* Speak to the service manager in the place of the process that it started; nothing when it started us, too. */
+void notify_adopt(const char *path, unsigned watchdog_ms);
+
+/* Another process speaks from now on. */
+void notify_end(void);
+
+/* The service manager's socket, or "". */
+const char *notify_path(void);
 
 /* Send "READY=1", "STATUS=..." and the like; nothing when nobody asked for it. */
 void notify_send(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

@@ -44,10 +44,11 @@ struct member {
 struct team {
 	struct event_base *base;
 	struct team_hooks hooks;
-	bool one_process, draining, ready_told;
+	bool one_process, draining;
 	unsigned n;
 	struct member *members;
 	uint64_t ticked_ms;
+	struct relay_counters past;	/* team_set_past() */
 };
 
 const char *member_state_str(enum member_state state)
@@ -206,7 +207,7 @@ static void on_ready(struct member *m)
 		return;
 	m->state = MEMBER_READY;
 	tell_change(m, MEMBER_LISTENS, 0);
-	log_info("A worker accepts links. worker=%u", m->index);
+	log_info("A worker is ready. worker=%u", m->index);
 	if (!t->draining && all_are(t, MEMBER_READY))
 		t->hooks.ready(t->hooks.arg);
 }
@@ -381,10 +382,18 @@ void team_send_all(struct team *t, enum message_type type, const void *payload, 
 		team_send(t, i, type, payload, len, fd);
 }
 
-void team_drain(struct team *t)
+void team_drain(struct team *t, enum relay_drain how)
 {
-	t->draining = true;
-	team_send_all(t, MSG_DRAIN, NULL, 0, -1);
+	uint8_t payload = (uint8_t)how;
+
+	t->draining = how == RELAY_DRAIN_STOP || how == RELAY_DRAIN_MOVED;
+	team_send_all(t, MSG_DRAIN, &payload, 1, -1);
+}
+
+void team_set_past(struct team *t, const struct relay_counters *totals)
+{
+	memset(&t->past, 0, sizeof(t->past));
+	counters_add_totals(&t->past, totals);
 }
 
 static bool wait_for_all(struct team *t)
@@ -445,7 +454,7 @@ void team_status(const struct team *t, unsigned index, struct member_status *ret
 
 void team_counters(const struct team *t, struct relay_counters *ret)
 {
-	memset(ret, 0, sizeof(*ret));
+	*ret = t->past;
 	for (unsigned i = 0; i < t->n; i++) {
 		counters_add_totals(ret, &t->members[i].gone);
 		counters_add(ret, &t->members[i].counters);

@@ -79,8 +79,11 @@ void team_greet(struct team *t);
 void team_send(struct team *t, unsigned index, enum message_type type, const void *payload, size_t len, int fd);
 void team_send_all(struct team *t, enum message_type type, const void *payload, size_t len, int fd);
 
-/* Tell all to drain; from now on nobody is replaced. */
-void team_drain(struct team *t);
+/* Tell all how far to drain. Once the listeners close, nobody is replaced. */
+void team_drain(struct team *t, enum relay_drain how);
+
+/* What processes before this one had counted and team_counters() adds to its own. */
+void team_set_past(struct team *t, const struct relay_counters *totals);
 
 /* The main program got SIGCHLD. */
 void team_reap(struct team *t);

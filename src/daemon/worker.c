@@ -270,6 +270,18 @@ out:
 	return err;
 }
 
+static int take_drain(struct worker *w, struct rd *r)
+{
+	enum relay_drain how;
+	int err = message_drain_read(&how, r);
+
+	if (err < 0)
+		return err;
+	w->drained_told = false;
+	relay_drain(w->relay, how);
+	return 0;
+}
+
 static int take_frame(struct worker *w, struct frame *f, int fd)
 {
 	switch ((enum message_type)f->row->type) {
@@ -290,13 +302,17 @@ static int take_frame(struct worker *w, struct frame *f, int fd)
 	case MSG_CONFINE:
 		return take_confine(w);
 	case MSG_DRAIN:
-		relay_drain(w->relay);
+		return take_drain(w, &f->payload);
+	case MSG_WAIT:
+		send_up(w, MSG_READY, NULL);
 		return 0;
 	case MSG_ASK:
 		return take_ask(w, &f->payload);
 	case MSG_READY: case MSG_COUNTERS: case MSG_ADDRESS_SEEN: case MSG_CLOCK_SKEW:
 	case MSG_REACHED: case MSG_DRAINED: case MSG_CONFINED:
 	case MSG_LINKS: case MSG_CIRCUITS: case MSG_DNS:
+	case MSG_TAKE_ASK: case MSG_TAKE_READY: case MSG_GIVE_STATE: case MSG_GIVE_SOCKET: case MSG_GIVE_ALL:
+	case MSG_GIVE_DONE: case MSG_GIVE_REFUSED: case MSG_GIVE_COUNTERS:
 		break;
 	}
 	return ERR_MALFORMED;	/* frame_parse() lets none of these through */

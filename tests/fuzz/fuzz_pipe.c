@@ -26,6 +26,10 @@ static void read_payload(struct frame *f)
 	struct circuits_view circuits;
 	struct dns_view dns;
 	uint32_t id;
+	static struct message_state hand_state;
+	struct message_hand_ask hand_ask;
+	enum relay_drain drain;
+	char sentence[64];
 
 	switch ((enum message_type)f->row->type) {
 	case MSG_LOG:
@@ -69,8 +73,20 @@ static void read_payload(struct frame *f)
 		if (message_dns_read(&id, &dns, r) == 0 && dns.n > DNS_SERVERS_MAX)
 			abort();
 		break;
-	case MSG_DOCUMENT: case MSG_LISTEN: case MSG_DRAIN: case MSG_CONFINE: case MSG_READY: case MSG_REACHED:
-	case MSG_DRAINED:
+	case MSG_DRAIN:
+		message_drain_read(&drain, r);
+		break;
+	case MSG_TAKE_ASK:
+		message_hand_ask_read(&hand_ask, r);
+		break;
+	case MSG_GIVE_STATE:
+		message_state_read(&hand_state, r);
+		break;
+	case MSG_GIVE_REFUSED: case MSG_GIVE_COUNTERS:
+		message_text_read(sentence, sizeof(sentence), r);
+		break;
+	case MSG_DOCUMENT: case MSG_LISTEN: case MSG_CONFINE: case MSG_WAIT: case MSG_READY: case MSG_REACHED:
+	case MSG_DRAINED: case MSG_TAKE_READY: case MSG_GIVE_SOCKET: case MSG_GIVE_ALL: case MSG_GIVE_DONE:
 		break;
 	}
 }
@@ -81,7 +97,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 
 	if (len < 1)
 		return 0;
-	if (frame_parse(&f, data + 1, len - 1, data[0] & 1 ? MSG_UP : MSG_DOWN, data[0] >> 1 & 1) == 0)
+	if (frame_parse(&f, data + 1, len - 1, (enum message_direction)(data[0] >> 2 & 2) | (data[0] & 1), data[0] >> 1 & 1) == 0)
 		read_payload(&f);
 	return 0;
 }

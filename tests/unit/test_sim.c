@@ -706,7 +706,7 @@ static void test_drain(void **state)
 	(void)state;
 	sim_start(&s);
 	build(&c, &s, HANDSHAKE_NTOR);
-	relay_drain(s.node[0].relay);
+	relay_drain(s.node[0].relay, RELAY_DRAIN_STOP);
 	sim_client_open(&late, &s);
 	assert_int_equal(sim_create(&late, HANDSHAKE_NTOR), ERR_REFUSED);
 	assert_int_equal(late.destroy_reason, DESTROY_HIBERNATING);
@@ -715,6 +715,61 @@ static void test_drain(void **state)
 	sim_client_cell(&c, CELL_DESTROY, &reason, 1);
 	sim_wait(&s, 1);
 	assert_true(s.node[0].relay->drained);
+	sim_client_close(&c);
+	sim_stop(&s);
+}
+
+static void test_pause(void **state)
+{
+	struct sim_client c, early, late;
+	struct sim s;
+
+	(void)state;
+	sim_start(&s);
+	build(&c, &s, HANDSHAKE_NTOR);
+	relay_drain(s.node[0].relay, RELAY_DRAIN_PAUSE);
+	sim_client_open(&early, &s);
+	assert_int_equal(sim_create(&early, HANDSHAKE_NTOR), ERR_REFUSED);
+	assert_int_equal(early.destroy_reason, DESTROY_HIBERNATING);
+	assert_int_equal(circuits(&s, 0), 1);
+	relay_drain(s.node[0].relay, RELAY_DRAIN_NONE);
+	sim_client_open(&late, &s);
+	assert_int_equal(sim_create(&late, HANDSHAKE_NTOR), 0);
+	assert_int_equal(circuits(&s, 0), 2);
+	sim_client_close(&late);
+	sim_client_close(&c);
+	sim_stop(&s);
+}
+
+/* While another process takes over, a peer's links serve it to their end. */
+static void test_moved(void **state)
+{
+	uint8_t reason = DESTROY_FINISHED;
+	struct sim_client c, late;
+	struct relay *r;
+	struct sim s;
+
+	(void)state;
+	sim_start(&s);
+	r = s.node[0].relay;
+	build(&c, &s, HANDSHAKE_NTOR);
+	sim_client_open(&late, &s);
+	relay_drain(r, RELAY_DRAIN_MOVED);
+	assert_int_equal(sim_create(&late, HANDSHAKE_NTOR), 0);
+	assert_int_equal(circuits(&s, 0), 2);
+	sim_wait(&s, LINK_MOVED_MS / 1000 + 2);
+	assert_int_equal(link_count(r), 3);	/* two clients' and ours to the second hop */
+	sim_client_cell(&c, CELL_DESTROY, &reason, 1);
+	sim_wait(&s, LINK_MOVED_MS / 1000 + 2);
+	assert_int_equal(link_count(r), 1);
+	assert_false(r->drained);
+	sim_client_cell(&late, CELL_DESTROY, &reason, 1);
+	sim_wait(&s, 2);
+	assert_false(r->drained);
+	sim_wait(&s, LINK_MOVED_MS / 1000);
+	assert_int_equal(link_count(r), 0);
+	assert_true(r->drained);
+	sim_client_close(&late);
 	sim_client_close(&c);
 	sim_stop(&s);
 }
@@ -740,7 +795,7 @@ int main(void)
 		cmocka_unit_test(test_directory_through_three_hops),
 		cmocka_unit_test(test_window_stops_sender),
 		cmocka_unit_test(test_create_rate_of_unlisted_identities),
-		cmocka_unit_test(test_drain),
+		cmocka_unit_test(test_drain), cmocka_unit_test(test_pause), cmocka_unit_test(test_moved),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
