@@ -188,8 +188,8 @@ static int find_note(const struct journal_copy *c, off_t size, off_t *ret_end, s
 	return r;
 }
 
-/* The first line names the network. */
-static int check_genesis(struct ledger *l, const struct journal_copy *c)
+/* The first line names the network. ERR_NOT_FOUND: the file ends within it, so nothing was promised. */
+static int check_genesis(struct ledger *l, const struct journal_copy *c, off_t size)
 {
 	size_t len;
 	char *want = journal_line_genesis(&len, l->genesis), *have = mem_new(len + 1);
@@ -197,7 +197,7 @@ static int check_genesis(struct ledger *l, const struct journal_copy *c)
 
 	free(want);
 	free(have);
-	return same ? 0 : ERR_MISMATCH;
+	return (uint64_t)size < len ? ERR_NOT_FOUND : same ? 0 : ERR_MISMATCH;
 }
 
 /* -- bringing the two together --------------------------------------------------------------- */
@@ -226,6 +226,8 @@ static int append_missing(struct ledger *l, uint64_t from)
 		free(note);
 	} else if (r == 0) {
 		r = flush(l);
+		if (r == 0 && fdatasync(l->copy->fd) < 0)
+			r = say(l, "syncing");
 	}
 	if (r == 0)
 		copy_keep(l);
@@ -337,26 +339,33 @@ static int open_file(struct ledger *l, struct journal_copy *c, off_t *ret_size)
 	return 0;
 }
 
+static int meet_or_start(struct ledger *l, struct journal_copy *c, off_t size, struct journal_line *last)
+{
+	off_t end = 0;
+	int r = check_genesis(l, c, size);
+
+	if (r == ERR_MISMATCH)
+		return ledger_fail(l, r, "%s is of another network, or damaged at its start; move it away to have it made anew", c->path);
+	if (r == 0)
+		r = find_note(c, size, &end, last);
+	if (r == ERR_NOT_FOUND)
+		return start_over(l, c);
+	if (r < 0 || !last->note)
+		return ledger_fail(l, ERR_IO, "%s: its last checkpoint cannot be read; move it away to have it made anew", c->path);
+	return meet(l, c, end, last->note);
+}
+
 int copy_open(struct ledger *l, char why[LEDGER_WHY_CAP])
 {
 	struct journal_copy *c = mem_new(sizeof(*c));
 	struct journal_line last = { .note = NULL };
-	off_t size = 0, end = 0;
+	off_t size = 0;
 	int r;
 
 	c->fd = -1;
 	r = open_file(l, c, &size);
-	if (r == 0 && size > 0 && check_genesis(l, c) < 0)
-		r = ledger_fail(l, ERR_MISMATCH, "%s is of another network, or damaged at its start; move it away to have it made anew", c->path);
-	if (r == 0) {
-		r = size ? find_note(c, size, &end, &last) : ERR_NOT_FOUND;
-		if (r == 0 && last.note)
-			r = meet(l, c, end, last.note);
-		else if (r == ERR_NOT_FOUND)
-			r = start_over(l, c);
-		else
-			r = ledger_fail(l, ERR_IO, "%s: its last checkpoint cannot be read; move it away to have it made anew", c->path);
-	}
+	if (r == 0)
+		r = meet_or_start(l, c, size, &last);
 	journal_line_free(&last);
 	if (r < 0) {
 		snprintf(why, LEDGER_WHY_CAP, "%s", l->error);

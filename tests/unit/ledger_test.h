@@ -16,7 +16,7 @@ enum { T0 = 1800000000 };		/* when the network starts */
 /* The whole part of the public money is held by person 0, who is auditor and council too. */
 struct genesis *world_genesis(const char *dir);
 
-/* A directory below /tmp, and its removal with all files in it. The key of the writer is DIR/writer.key. */
+/* A new directory, and its removal with all files in it. The key of the writer is DIR/writer.key. */
 void world_dir(char out[64]);
 void world_remove(const char *dir);
 

@@ -199,7 +199,7 @@ static void registrations(void **state)
 	struct ledger_relay relay;
 	struct ledger_head head;
 	struct eth_addr a;
-	json_t *object;
+	json_t *object, *other;
 
 	assert_int_equal(submit(w->l, registration(w->l, 1, 2, 7), NULL), REFUSED_NOT);
 	ledger_head(w->l, &head);
@@ -210,7 +210,9 @@ static void registrations(void **state)
 	json_object_del(object, "attachments");
 	assert_int_equal(submit(w->l, object, NULL), REFUSED_RELAY_SIGNATURE);
 	object = registration(w->l, 1, 2, 8);
-	json_object_set(object, "attachments", json_object_get(registration(w->l, 1, 3, 8), "attachments"));
+	other = registration(w->l, 1, 3, 8);
+	json_object_set(object, "attachments", json_object_get(other, "attachments"));
+	json_decref(other);
 	assert_int_equal(submit(w->l, object, NULL), REFUSED_RELAY_SIGNATURE);
 
 	assert_int_equal(submit(w->l, registration(w->l, 3, 4, 7), NULL), REFUSED_NOT);
