@@ -63,6 +63,14 @@ bool keys_master_is_offline(const struct relay_keys *k)
 	return !k->master;
 }
 
+int keys_sign_digest(uint8_t ret_sig[64], const struct relay_keys *k, const uint8_t digest[32])
+{
+	if (!k->master)
+		return ERR_NOT_FOUND;
+	ed25519_sign(ret_sig, secret_data(k->master), k->ed_id, digest, 32);
+	return 0;
+}
+
 int64_t keys_signing_expires(const struct relay_keys *k)
 {
 	return k->signing.expires;

@@ -67,6 +67,13 @@ int keys_write_fingerprints(const struct relay_keys *k, const char *nickname);
 const uint8_t *keys_rsa_id(const struct relay_keys *k);		/* 20 bytes */
 const uint8_t *keys_ed_id(const struct relay_keys *k);		/* 32 bytes */
 bool keys_master_is_offline(const struct relay_keys *k);
+
+/*
+ * Sign a digest of 32 bytes with the master identity key. Nothing else that this key signs has
+ * that length. ERR_NOT_FOUND when the master key is offline.
+ */
+int keys_sign_digest(uint8_t ret_sig[64], const struct relay_keys *k, const uint8_t digest[32]);
+
 int64_t keys_signing_expires(const struct relay_keys *k);	/* wall seconds */
 int64_t keys_onion_rotates(const struct relay_keys *k);		/* wall seconds */
 

@@ -9,6 +9,8 @@
 
 #include <nonos/control.h>
 
+#include "view_ledger.h"
+
 static const struct table_column doctor_columns[] = {
 	{ "check", "check", TABLE_TEXT }, { "result", "result", TABLE_TEXT }, { "detail", "detail", TABLE_TEXT },
 	{ "fix", "fix", TABLE_TEXT },
@@ -28,6 +30,11 @@ static const struct {
 	{ COMMAND_ID_status, view_status, NULL }, { COMMAND_ID_config_show, view_config, NULL },
 	{ COMMAND_ID_config_explain, view_options, NULL }, { COMMAND_ID_init, view_init, NULL },
 	{ COMMAND_ID_doctor, view_doctor, &doctor_table },
+	{ COMMAND_ID_ledger_head, view_money, NULL }, { COMMAND_ID_ledger_balance, view_money, NULL },
+	{ COMMAND_ID_ledger_history, NULL, &table_history }, { COMMAND_ID_ledger_supply, view_money, NULL },
+	{ COMMAND_ID_ledger_proof, view_money, NULL },
+	{ COMMAND_ID_stake_status, view_stakes, &table_stakes },
+	{ COMMAND_ID_stake_tiers, NULL, &table_tiers },
 };
 
 int complain(enum exit_code status, const char *fmt, ...)

@@ -47,6 +47,7 @@ struct authority_list {
 #define OPTION_C_PATH char *
 #define OPTION_C_STRING char *
 #define OPTION_C_NICKNAME char *
+#define OPTION_C_ACCOUNT char *
 #define OPTION_C_POLICY char *
 #define OPTION_C_MODE uint32_t
 #define OPTION_C_COUNT uint32_t

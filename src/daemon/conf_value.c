@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include <nonos/err.h>
+#include <nonos/eth_sig.h>
 #include <nonos/family.h>
 #include <nonos/log.h>
 #include <nonos/mem.h>
@@ -203,6 +204,24 @@ static int set_text(char **field, const struct option *o, const char *text, char
 	return 0;
 }
 
+/* Kept as EIP-55 writes it. */
+static int set_account(char **field, const char *text, char *err, size_t cap)
+{
+	char canonical[ETH_ADDR_TEXT_CAP];
+	struct eth_addr a;
+	int r = eth_addr_parse(&a, text, strlen(text));
+
+	if (r < 0) {
+		snprintf(err, cap, r == ERR_MISMATCH ? "is not an account: its mix of cases is wrong, so a digit may be, too"
+			 : "must be an account, 0x and 40 hexadecimal digits");
+		return r;
+	}
+	eth_addr_text(canonical, &a);
+	free(*field);
+	*field = mem_strdup(canonical);
+	return 0;
+}
+
 /* Rules given on several lines form one list, in their order. */
 static int set_policy(char **field, const char *text, char *err, size_t cap)
 {
@@ -373,6 +392,8 @@ int option_set(struct config *c, const struct option *o, const char *text, char 
 	case TYPE_STRING:
 	case TYPE_NICKNAME:
 		return set_text(field, o, text, err, err_cap);
+	case TYPE_ACCOUNT:
+		return set_account(field, text, err, err_cap);
 	case TYPE_POLICY:
 		return set_policy(field, text, err, err_cap);
 	case TYPE_MODE:
@@ -418,6 +439,7 @@ void option_clear(struct config *c, const struct option *o)
 	case TYPE_PATH:
 	case TYPE_STRING:
 	case TYPE_NICKNAME:
+	case TYPE_ACCOUNT:
 	case TYPE_POLICY:
 		free(*(char **)field);
 		break;

@@ -20,6 +20,11 @@ int keeper_confine(struct keeper *k, char *err, size_t err_cap)
 		{ c->network_file, SANDBOX_READ },
 		{ c->resolv_conf, SANDBOX_READ },
 		{ c->family_key_dir, SANDBOX_READ },
+		{ c->genesis, SANDBOX_READ },
+		{ c->journal, SANDBOX_WRITE },
+		{ c->journal_key, SANDBOX_READ },
+		{ c->auditor_key, SANDBOX_READ },
+		{ c->auditor_password_file, SANDBOX_READ },
 		{ NONOS_DATADIR, SANDBOX_READ },
 	};
 	char lacks[64];

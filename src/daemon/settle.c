@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "settle.h"
+#include "settle_priv.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,47 +13,43 @@
 #include <nonos/log.h>
 #include <nonos/mem.h>
 
-#include "measure.h"
-
 enum {
 	TICK_S = 1,
 	RETRY_MS = 60 * 1000,		/* until a measurement that could not be opened is tried again */
 	MICRODESCS_MS = 20 * 1000,	/* between two looks for microdescriptors that are missing */
 };
 
-struct settle {
-	const struct config *config;	/* borrowed */
-	const struct directory *directory;	/* borrowed; NULL: none */
-	struct event *tick;
+/* -- problems -------------------------------------------------------------------------- */
 
-	struct measure *measure;	/* NULL: off, or see `problem` */
-	char problem[MEASURE_ERR_CAP];	/* of measuring; "": none */
-	uint64_t retry_ms, microdescs_ms;
-	size_t microdescs_missing;
-};
+void settle_problem_set(struct settle_problem *p, const char *what, const char *text)
+{
+	if (strcmp(p->text, text) == 0)
+		return;
+	if (text[0])
+		log_error("%s: %s", what, text);
+	else
+		log_notice("This is over: %s.", what);
+	snprintf(p->text, sizeof(p->text), "%s", text);
+}
+
+json_t *settle_problem_json(const struct settle_problem *p)
+{
+	return p->text[0] ? json_string(p->text) : json_null();
+}
 
 /* -- measuring ------------------------------------------------------------------------ */
 
-/* Say a problem when it is new; "" ends one. */
-static void set_problem(struct settle *s, const char *text)
-{
-	if (strcmp(s->problem, text) == 0)
-		return;
-	if (text[0])
-		log_error("What the authorities measure is not kept. %s", text);
-	else
-		log_notice("What the authorities measure is kept again.");
-	snprintf(s->problem, sizeof(s->problem), "%s", text);
-}
+static const char not_measured[] = "What the authorities measure is not kept";
 
 static void open_measure(struct settle *s)
 {
 	char err[MEASURE_ERR_CAP];
 
-	if (!s->config->measure || s->measure || clock_now_ms() < s->retry_ms)
+	if (!s->config->measure || s->measure || clock_now_ms() < s->measure_retry_ms)
 		return;
-	s->retry_ms = clock_now_ms() + RETRY_MS;
-	set_problem(s, measure_open(&s->measure, s->config->data_dir, err, sizeof(err)) < 0 ? err : "");
+	s->measure_retry_ms = clock_now_ms() + RETRY_MS;
+	settle_problem_set(&s->measure_problem, not_measured,
+			   measure_open(&s->measure, s->config->data_dir, err, sizeof(err)) < 0 ? err : "");
 }
 
 /* A database that fails is opened anew, which repairs what can be repaired. */
@@ -61,8 +57,9 @@ static void measure_failed(struct settle *s)
 {
 	measure_close(s->measure);
 	s->measure = NULL;
-	s->retry_ms = clock_now_ms() + RETRY_MS;
-	set_problem(s, "measure.db cannot be written; is the disk full? It is tried again every minute.");
+	s->measure_retry_ms = clock_now_ms() + RETRY_MS;
+	settle_problem_set(&s->measure_problem, not_measured,
+			   "measure.db cannot be written; is the disk full? It is tried again every minute.");
 }
 
 void settle_consensus(struct settle *s, const struct consensus_facts *c)
@@ -109,6 +106,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	clock_update();
 	open_measure(s);
+	settle_ledger_open(s);
 	look_for_microdescs(s);
 }
 
@@ -117,12 +115,15 @@ struct settle *settle_new(struct event_base *base, const struct config *config)
 	static const struct timeval second = { .tv_sec = TICK_S };
 	struct settle *s = mem_new(sizeof(*s));
 
+	s->base = base;
 	s->config = config;
+	s->waiting_end = &s->waiting;
 	s->tick = event_new(base, -1, EV_PERSIST, on_tick, s);
 	if (!s->tick)
 		mem_fail();
 	event_add(s->tick, &second);
 	open_measure(s);
+	settle_ledger_open(s);
 	return s;
 }
 
@@ -134,7 +135,7 @@ void settle_use(struct settle *s, const struct config *config, const struct dire
 		return;
 	measure_close(s->measure);
 	s->measure = NULL;
-	s->problem[0] = '\0';
+	s->measure_problem.text[0] = '\0';
 }
 
 void settle_free(struct settle *s)
@@ -142,6 +143,7 @@ void settle_free(struct settle *s)
 	if (!s)
 		return;
 	event_free(s->tick);
+	settle_ledger_close(s);
 	measure_close(s->measure);
 	free(s);
 }
@@ -163,10 +165,14 @@ static json_t *measurement_json(struct settle *s)
 			 "consensuses", (json_int_t)st.consensuses, "relays", (json_int_t)st.relays,
 			 "oldest", time_json(st.oldest), "newest", time_json(st.newest),
 			 "microdescriptors_missing", (json_int_t)s->microdescs_missing,
-			 "problem", s->problem[0] ? json_string(s->problem) : json_null());
+			 "problem", settle_problem_json(&s->measure_problem));
 }
 
 json_t *settle_status(struct settle *s)
 {
-	return json_pack("{s:o}", "measurement", measurement_json(s));
+	json_t *o = json_object();
+
+	settle_ledger_status(s, o);
+	json_object_set_new(o, "measurement", measurement_json(s));
+	return o;
 }

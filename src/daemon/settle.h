@@ -1,8 +1,12 @@
 /*
  * From what the network measured to what relays earn: the keeper's settle
- * keeps the measurement (measure.h). One belongs to the keeper; it gets each
- * consensus and ticks by itself. Whatever fails here is told by status and the log, and
- * never stops relaying.
+ * keeps the measurement (measure.h) and the ledger (nonos/ledger.h). One
+ * belongs to the keeper; it gets each consensus and ticks by itself. Whatever
+ * fails here is told by status and the log, and never stops relaying.
+ *
+ * Writing to the disk happens in the keeper's loop. It delays no cell, which are
+ * the workers' business, and is short: objects that come together share
+ * one fsync.
  */
 #ifndef DAEMON_SETTLE_H
 #define DAEMON_SETTLE_H
@@ -12,7 +16,9 @@
 
 #include <jansson.h>
 
+#include <nonos/control.h>
 #include <nonos/directory.h>
+#include <nonos/ledger.h>
 
 #include "conf.h"
 
@@ -31,5 +37,44 @@ void settle_consensus(struct settle *s, const struct consensus_facts *c);
 
 /* For status; the caller's. */
 json_t *settle_status(struct settle *s);
+
+/* -- for commands ------------------------------------------------------------------------- */
+
+/*
+ * The ledger, with nothing in it that could still be lost. NULL when there is none: the error of `call`
+ * then says why and what to do.
+ */
+struct ledger *settle_ledger(struct settle *s, struct ctl_call *call);
+
+/* Whether this node writes the journal. */
+bool settle_is_writer(const struct settle *s);
+
+/*
+ * Submit an object, as JSON text, and answer `call` with its receipt once it is durable; with
+ * dry_run, say that it would be taken. For "return settle_submit(...)".
+ */
+int settle_submit(struct settle *s, struct ctl_call *call, const char *object);
+
+/*
+ * As an auditor: answer `call` with our signature of the next EpochRoot, computed now. And as the
+ * writer: take such a signature of another auditor, and close the epoch when it is the last one wanted.
+ */
+int settle_attestation(struct settle *s, struct ctl_call *call);
+int settle_attest(struct settle *s, struct ctl_call *call, const json_t *attestation);
+
+/* What the epoch that runs now has measured so far; after settle_ledger(). Sets the error of `call` on failure. */
+struct evidence;
+int settle_open_evidence(struct settle *s, struct ctl_call *call, struct evidence **ret);
+
+/*
+ * The account that `call` names in parameter `name`, or the configured operator's;
+ * for "if (r < 0) return r".
+ */
+int settle_account(struct settle *s, struct ctl_call *call, struct account *ret, const char *name);
+
+/* Put an amount, in base units; "0x" and digits; an address. */
+void settle_put_amount(json_t *o, const char *name, struct amount a);
+void settle_put_hex(json_t *o, const char *name, const uint8_t *data, size_t len);
+void settle_put_address(json_t *o, const char *name, const struct eth_addr *a);
 
 #endif

@@ -196,9 +196,8 @@ int settle_evidence(struct evidence **ret, const struct settle_relay **ret_missi
 	for (size_t i = 0; i < n; i++) {
 		enum settle_match match = settle_match(m, &relays[i]);
 
-		if (match == SETTLE_MICRODESC_MISSING) {
-			if (ret_missing)
-				*ret_missing = &relays[i];
+		if (match == SETTLE_MICRODESC_MISSING && ret_missing) {
+			*ret_missing = &relays[i];
 			free(v);
 			return ERR_AGAIN;
 		}

@@ -34,8 +34,9 @@ enum settle_match settle_match(const struct measured *m, const struct settle_rel
 const char *settle_match_text(enum settle_match m);
 
 /*
- * *ret_missing, if not NULL, is set with ERR_AGAIN to one relay (of `relays`) whose microdescriptor is missing
- * here: the evidence would not be what others write. ERR_LIMIT: more consensuses than evidence may hold.
+ * ERR_AGAIN, with *ret_missing: the microdescriptor of that relay (of `relays`) is missing here, so
+ * the evidence would not be what others write. With `ret_missing` NULL such relays are left out.
+ * ERR_LIMIT: more consensuses than evidence may hold.
  */
 int settle_evidence(struct evidence **ret, const struct settle_relay **ret_missing, uint64_t epoch,
 		    const struct measured *m, const struct settle_relay *relays, size_t n);

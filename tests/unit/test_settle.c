@@ -131,6 +131,10 @@ static void test_missing_microdesc(void **state)
 	f->relays[2].known = false;
 	assert_int_equal(settle_evidence(&e, &missing, 3, &f->m, f->registered, N), ERR_AGAIN);
 	assert_ptr_equal(missing, &f->registered[2]);
+	/* Given up, it does not count. */
+	assert_int_equal(settle_evidence(&e, NULL, 3, &f->m, f->registered, N), 0);
+	assert_int_equal(e->n_relays, N - 1);
+	evidence_free(e);
 	/* Of somebody who is not registered it does not matter. */
 	assert_int_equal(settle_evidence(&e, &missing, 3, &f->m, f->registered, 2), 0);
 	evidence_free(e);

@@ -1,0 +1,148 @@
+/* Views of answers about money: amounts in tokens, times as dates. */
+#include "config.h"
+
+#include "view_ledger.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <nonos/amount.h>
+
+#include "ctl.h"
+
+#define COLUMNS(v) (v), sizeof(v) / sizeof((v)[0])
+
+static const struct table_column history_columns[] = {
+	{ "time", "WHEN", TABLE_TIME }, { "height", "HEIGHT", TABLE_NUMBER }, { "why", "WHY", TABLE_TEXT },
+	{ "side", "SIDE", TABLE_TEXT }, { "amount", "TOKENS", TABLE_TOKENS }, { "balance", "THEN", TABLE_TOKENS },
+};
+
+static const struct table_column stake_columns[] = {
+	{ "stake", "STAKE", TABLE_TEXT }, { "active", "TOKENS", TABLE_TOKENS }, { "lock_days", "DAYS", TABLE_NUMBER },
+	{ "lock_ends", "LOCKED UNTIL", TABLE_TIME }, { "unbonding", "UNBONDING", TABLE_TOKENS },
+	{ "unbonds_at", "PAID BACK", TABLE_TIME },
+};
+
+static const struct table_column relay_columns[] = {
+	{ "relay", "RELAY", TABLE_TEXT }, { "stake", "STAKE OF ALL", TABLE_TOKENS }, { "tier", "TIER", TABLE_TEXT },
+};
+
+static const struct table_column tier_columns[] = {
+	{ "tier", "TIER", TABLE_TEXT }, { "stake", "STAKE", TABLE_TOKENS }, { "days", "DAYS LOCKED", TABLE_NUMBER },
+	{ "factor", "FACTOR", TABLE_TEXT },
+};
+
+const struct table table_history = { "postings", COLUMNS(history_columns) };
+const struct table table_stakes = { "stakes", COLUMNS(stake_columns) };
+const struct table table_tiers = { NULL, COLUMNS(tier_columns) };
+static const struct table table_relays = { "relays", COLUMNS(relay_columns) };
+
+static bool is_one_of(const char *name, const char *const *names)
+{
+	for (; *names; names++)
+		if (strcmp(name, *names) == 0)
+			return true;
+	return false;
+}
+
+static bool is_amount(const char *name)
+{
+	static const char *const names[] = {
+		"amount", "balance", "stake", "rewards", "total", "circulating", "addresses", "staked", "reserve", "treasury",
+		"vault", "burnt", "active", "unbonding", "budget", "paid", "due", "pending", "claimed", "cumulative",
+		"cumulativeAmount", "earned", "threshold", NULL,
+	};
+
+	return is_one_of(name, names);
+}
+
+static bool is_time(const char *name)
+{
+	static const char *const names[] = {
+		"time", "validUntil", "lock_ends", "locked_at", "unbonds_at", "from", "to", "deadline", "closes_at", NULL,
+	};
+
+	return is_one_of(name, names);
+}
+
+/* Times of messages are decimal strings. */
+static long long time_value(const json_t *v)
+{
+	return json_is_string(v) ? strtoll(json_string_value(v), NULL, 10) : json_integer_value(v);
+}
+
+static void view_value(FILE *out, const char *name, const json_t *v)
+{
+	const char *text = json_string_value(v);
+	char tokens[AMOUNT_TEXT_CAP];
+	struct amount a;
+	bool number = json_is_integer(v) || (text && text[0] && text[strspn(text, "0123456789")] == '\0');
+
+	if (text && is_amount(name) && amount_parse(&a, text, strlen(text)) == 0) {
+		amount_token_text(tokens, a);
+		fprintf(out, "%s tokens", tokens);
+	} else if (number && is_time(name)) {
+		view_time(out, time_value(v));
+	} else if (json_is_integer(v) && strlen(name) > 2 && strcmp(name + strlen(name) - 2, "_s") == 0) {
+		view_duration(out, json_integer_value(v));
+	} else {
+		view_scalar(out, v);
+	}
+}
+
+/* A text of several lines, like a checkpoint, stands below its name. */
+static void view_lines(FILE *out, const char *name, const char *text)
+{
+	fprintf(out, "%s:\n", name);
+	while (*text) {
+		size_t len = strcspn(text, "\n");
+		char line[1024];
+
+		snprintf(line, sizeof(line), "%.*s", (int)(len < sizeof(line) ? len : sizeof(line) - 1), text);
+		fputs("  ", out);
+		view_escaped(out, line);
+		fputc('\n', out);
+		text += len + (text[len] == '\n');
+	}
+}
+
+static void view_members(FILE *out, const char *prefix, const json_t *o)
+{
+	const char *name;
+	json_t *v;
+
+	json_object_foreach((json_t *)(uintptr_t)o, name, v) {
+		char full[128];
+
+		snprintf(full, sizeof(full), "%s%s%s", prefix, prefix[0] ? "." : "", name);
+		if (json_is_object(v)) {
+			view_members(out, full, v);
+			continue;
+		}
+		if (json_is_string(v) && strchr(json_string_value(v), '\n')) {
+			view_lines(out, full, json_string_value(v));
+			continue;
+		}
+		if (json_is_array(v))
+			continue;
+		fprintf(out, "%-28s ", full);
+		view_value(out, name, v);
+		fputc('\n', out);
+	}
+}
+
+void view_money(FILE *out, const json_t *answer)
+{
+	view_members(out, "", answer);
+}
+
+void view_stakes(FILE *out, const json_t *answer)
+{
+	view_members(out, "", answer);
+	fputc('\n', out);
+	table_print(out, &table_stakes, answer, FORMAT_TABLE);
+	if (json_array_size(json_object_get(answer, "relays")) == 0)
+		return;
+	fputc('\n', out);
+	table_print(out, &table_relays, answer, FORMAT_TABLE);
+}

@@ -1,0 +1,141 @@
+/* Methods over stakes: stake.status, stake.tiers. */
+#include "config.h"
+
+#include "keeper.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <nonos/clock.h>
+#include <nonos/err.h>
+#include <nonos/genesis.h>
+#include <nonos/ledger.h>
+#include <nonos/mem.h>
+
+static struct settle *settle_of(struct ctl_call *call)
+{
+	return ((struct keeper *)call->arg)->settle;
+}
+
+static json_t *time_or_null(uint64_t t)
+{
+	return t ? json_integer((json_int_t)t) : json_null();
+}
+
+/* The stakes of an account, and on which relays they are. */
+struct stakes {
+	json_t *list;
+	uint8_t (*relays)[RELAY_ID_LEN];
+	size_t n;
+};
+
+static int add_stake(void *ctx, const struct ledger_stake *s)
+{
+	struct stakes *all = ctx;
+	uint64_t now = (uint64_t)clock_wall();
+	json_t *o = json_pack("{s:I, s:I, s:I, s:b, s:o}", "lock_days", (json_int_t)s->lock_days,
+			      "locked_at", (json_int_t)s->locked_at, "lock_ends", (json_int_t)s->lock_ends,
+			      "locked", s->lock_ends > now, "unbonds_at", time_or_null(s->unbonds_at));
+
+	settle_put_hex(o, "stake", s->stake_id, sizeof(s->stake_id));
+	settle_put_hex(o, "relay", s->relay_id, sizeof(s->relay_id));
+	settle_put_amount(o, "amount", s->amount);
+	settle_put_amount(o, "active", s->active);
+	settle_put_amount(o, "unbonding", s->unbonding);
+	json_array_append_new(all->list, o);
+	all->relays = mem_resize(all->relays, all->n + 1, sizeof(*all->relays));
+	memcpy(all->relays[all->n++], s->relay_id, sizeof(s->relay_id));
+	return 0;
+}
+
+static json_t *relay_json(const struct genesis *g, const struct ledger_relay *relay)
+{
+	json_t *o = json_object();
+
+	settle_put_hex(o, "relay", relay->relay_id, sizeof(relay->relay_id));
+	settle_put_amount(o, "stake", relay->stake);
+	json_object_set_new(o, "tier", relay->tier < 0 ? json_null() : json_string(g->rewards.tiers[relay->tier].name));
+	settle_put_address(o, "operator", &relay->operator);
+	settle_put_address(o, "payout", &relay->payout);
+	return o;
+}
+
+static bool stakes_on(const struct stakes *all, const uint8_t relay_id[RELAY_ID_LEN])
+{
+	for (size_t i = 0; i < all->n; i++)
+		if (memcmp(all->relays[i], relay_id, RELAY_ID_LEN) == 0)
+			return true;
+	return false;
+}
+
+/* What each relay that the account stakes on reaches, with the stakes of all. */
+static int relays_json(struct ledger *l, json_t **ret, const struct stakes *stakes)
+{
+	struct ledger_snapshot now = { .time = (uint64_t)clock_wall() };
+	struct ledger_register *reg;
+	struct ledger_head h;
+	int r;
+
+	ledger_head(l, &h);
+	now.height = h.size;
+	r = ledger_register_at(l, &reg, &now);
+	if (r < 0)
+		return r;
+	*ret = json_array();
+	for (size_t i = 0; i < reg->n; i++)
+		if (stakes_on(stakes, reg->relays[i].relay_id))
+			json_array_append_new(*ret, relay_json(ledger_genesis(l), &reg->relays[i]));
+	ledger_register_free(reg);
+	return 0;
+}
+
+int cmd_stake_status(struct ctl_call *call)
+{
+	struct ledger *l = settle_ledger(settle_of(call), call);
+	struct stakes stakes = { 0 };
+	json_t *relays = NULL;
+	struct account a;
+	int r;
+
+	if (!l)
+		return ERR_STATE;
+	r = settle_account(settle_of(call), call, &a, "account");
+	if (r < 0)
+		return r;
+	if (a.kind != ACCOUNT_ADDRESS && a.kind != ACCOUNT_STAKE)
+		return ctl_fail(call, ERR_RANGE, CTL_INVALID_PARAMS, "only the account of an address has stakes");
+	stakes.list = json_array();
+	r = ledger_stakes(l, &a.addr, add_stake, &stakes);
+	if (r == 0)
+		r = relays_json(l, &relays, &stakes);
+	free(stakes.relays);
+	if (r < 0) {
+		json_decref(stakes.list);
+		return ctl_fail(call, r, CTL_FAILED, "the ledger cannot be read: %s", ledger_error(l));
+	}
+	call->result = json_pack("{s:o, s:o, s:I}", "stakes", stakes.list, "relays", relays,
+				 "unbonding_s", (json_int_t)ledger_genesis(l)->unbonding_s);
+	settle_put_address(call->result, "account", &a.addr);
+	return 0;
+}
+
+int cmd_stake_tiers(struct ctl_call *call)
+{
+	struct ledger *l = settle_ledger(settle_of(call), call);
+	const struct reward_params *p;
+
+	if (!l)
+		return ERR_STATE;
+	p = &ledger_genesis(l)->rewards;
+	call->result = json_array();
+	for (size_t i = 0; i < p->n_tiers; i++) {
+		const struct reward_tier *t = &p->tiers[i];
+		json_t *o = json_pack("{s:s, s:I, s:I, s:o}", "tier", t->name, "days", (json_int_t)t->days,
+				      "factor_bp", (json_int_t)t->factor_bp,
+				      "factor", json_sprintf("x%u.%04u", t->factor_bp / 10000, t->factor_bp % 10000));
+
+		settle_put_amount(o, "stake", t->stake);
+		json_array_append_new(call->result, o);
+	}
+	return 0;
+}

@@ -1,0 +1,87 @@
+/*
+ * Inside of settle: settle.c has its life and the measurement, settle_ledger.c
+ * the journal and who waits for it, settle_epoch.c closes epochs.
+ */
+#ifndef DAEMON_SETTLE_PRIV_H
+#define DAEMON_SETTLE_PRIV_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <nonos/ledger.h>
+#include <nonos/secret.h>
+
+#include "measure.h"
+#include "settle.h"
+
+struct event;
+
+/* What is wrong and what to do about it, said once; "": nothing. */
+struct settle_problem {
+	char text[LEDGER_WHY_CAP + 256];
+};
+
+/* Somebody whose object is in the open batch. */
+struct settle_waiting {
+	struct settle_waiting *next;
+	struct ctl_pending *pending;	/* NULL: the client has gone */
+	struct ledger_receipt receipt;
+};
+
+struct settle {
+	struct event_base *base;
+	const struct config *config;	/* borrowed */
+	const struct directory *directory;	/* borrowed; NULL: none */
+	struct event *tick;
+
+	struct measure *measure;	/* NULL: off, or see measure_problem */
+	struct settle_problem measure_problem;
+	uint64_t measure_retry_ms, microdescs_ms;
+	size_t microdescs_missing;
+
+	struct ledger *ledger;		/* NULL: none, or see ledger_problem */
+	bool writer;			/* we hold the journal's key */
+	struct settle_problem ledger_problem;
+	uint64_t ledger_retry_ms;
+	struct event *commit;		/* ends the open batch */
+	struct settle_waiting *waiting, **waiting_end;	/* in the order of coming; the latter, where the next goes */
+	size_t n_waiting;
+
+	json_t *draft;			/* the next EpochRoot, while it waits for signatures; or NULL */
+	uint64_t draft_epoch;
+	struct settle_problem epoch_problem;
+
+	struct secret *auditor_key;	/* NULL: this node attests nothing */
+	struct eth_addr auditor;
+};
+
+/* Say a problem in the log when it is new, and its end; `what` does not work because of it. */
+void settle_problem_set(struct settle_problem *p, const char *what, const char *text);
+json_t *settle_problem_json(const struct settle_problem *p);
+
+/* -- settle_ledger.c -------------------------------------------------------------------- */
+
+/* Open the ledger if there is to be one and it is not open. */
+void settle_ledger_open(struct settle *s);
+void settle_ledger_close(struct settle *s);
+
+/* Make the open batch durable, and answer who waits for it. */
+int settle_ledger_commit(struct settle *s);
+
+/* After an error of the ledger that is no refusal: the open batch has gone. */
+void settle_ledger_failed(struct settle *s);
+
+/* For status: adds to `o`. */
+void settle_ledger_status(struct settle *s, json_t *o);
+
+/* -- settle_epoch.c --------------------------------------------------------------------- */
+
+/* Close what can be closed. */
+void settle_epoch_tick(struct settle *s);
+void settle_epoch_stop(struct settle *s);
+
+/* For status, of an open ledger: adds to `o`. */
+void settle_epoch_status(struct settle *s, json_t *o);
+
+#endif
