@@ -317,6 +317,32 @@ static int check_types(char *why, const json_t *types, const struct typed_type *
 	return 0;
 }
 
+static json_t *field_rows(const struct typed_type *t)
+{
+	json_t *rows = json_array();
+
+	for (size_t i = 0; i < t->n_fields; i++)
+		json_array_append_new(rows, json_pack("{s:s, s:s}", "name", t->fields[i].name, "type", t->fields[i].type));
+	return rows;
+}
+
+static void add_types(json_t *types, const struct typed_type *t)
+{
+	json_object_set_new(types, t->name, field_rows(t));
+	for (size_t i = 0; i < t->n_fields; i++)
+		if (t->fields[i].ref)
+			add_types(types, t->fields[i].ref);
+}
+
+json_t *typed_types(const struct typed_type *t)
+{
+	json_t *types = json_object();
+
+	add_types(types, &typed_schema()->domain);
+	add_types(types, t);
+	return types;
+}
+
 static int check_members(char *why, const json_t *doc)
 {
 	static const char *const known[] = { "domain", "primaryType", "message", "types" };

@@ -11,6 +11,8 @@
 #include <locale.h>
 #include <string.h>
 
+#include <nonos/crypto.h>
+
 static int (*const local[COMMAND_COUNT])(const struct invocation *in) = {
 #define HANDLER_DAEMON(name)
 #define HANDLER_LOCAL(name) [COMMAND_ID_##name] = local_##name,
@@ -33,6 +35,8 @@ static int run(const struct invocation *in, const char *group)
 		return run_stream(in);
 	if (in->command->where == COMMAND_DAEMON)
 		return run_daemon_command(in);
+	if (crypto_init() < 0)
+		return complain(EXIT_REFUSED, "the cryptographic library cannot be used");
 	return local[in->command - commands_all()](in);
 }
 

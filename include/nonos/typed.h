@@ -39,6 +39,9 @@ const char *typed_name(const struct typed_type *t);
 /* The text that the type hash is made of: the type, then those it refers to, by name. */
 const char *typed_encoding(const struct typed_type *t);
 
+/* "types" as wallets want them with a message of `t`: the domain's, its own, and those it refers to. */
+json_t *typed_types(const struct typed_type *t);
+
 /*
  * Hash `doc`: {"domain", "primaryType", "message"}, and perhaps "types", which
  * must then be those of the schema. Nothing may be missing, unknown or out of

@@ -17,6 +17,12 @@ static const struct table_column doctor_columns[] = {
 };
 static const struct table doctor_table = { "checks", doctor_columns, 4 };
 
+static const struct table_column key_columns[] = {
+	{ "name", "name", TABLE_TEXT }, { "address", "address", TABLE_TEXT }, { "kdf.name", "kdf", TABLE_TEXT },
+	{ "error", "error", TABLE_TEXT },
+};
+static const struct table key_table = { "keys", key_columns, 4 };
+
 /*
  * How an answer is shown: by its own view, as the table that --format also wants, or
  * by both. The others are printed by view_any(), and as tables of what they hold.
@@ -35,6 +41,7 @@ static const struct {
 	{ COMMAND_ID_ledger_proof, view_money, NULL },
 	{ COMMAND_ID_stake_status, view_stakes, &table_stakes },
 	{ COMMAND_ID_stake_tiers, NULL, &table_tiers },
+	{ COMMAND_ID_key_list, NULL, &key_table },
 };
 
 int complain(enum exit_code status, const char *fmt, ...)

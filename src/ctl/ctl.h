@@ -100,6 +100,8 @@ int file_replace(const char *path, const char *text, size_t len);
 
 /* Write a new file of that mode; one that is there is not touched. EXIT_OK, or an exit status after a complaint. */
 int file_create(const char *path, const char *text, size_t len, mode_t mode);
+/* The same for JSON, mode 0600. */
+int file_create_json(const char *path, const json_t *value);
 
 /* -- view.c ---------------------------------------------------------------------- */
 
@@ -129,7 +131,6 @@ void view_init(FILE *out, const json_t *answer);
 
 /* The text of `metrics`, as it is. */
 void view_metrics(FILE *out, const json_t *answer);
-
 /* Any other answer: a name and a value a line, nested names joined by dots. */
 void view_any(FILE *out, const json_t *value);
 

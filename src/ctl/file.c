@@ -193,3 +193,17 @@ int file_create(const char *path, const char *text, size_t len, mode_t mode)
 		sync_parent(path);
 	return r;
 }
+
+int file_create_json(const char *path, const json_t *value)
+{
+	char *text = json_dumps(value, JSON_INDENT(2) | JSON_ENSURE_ASCII), *line;
+	int r;
+
+	if (!text)
+		mem_fail();
+	line = mem_printf("%s\n", text);
+	r = file_create(path, line, strlen(line), 0600);
+	free(line);
+	free(text);
+	return r;
+}

@@ -1,36 +1,14 @@
 /* typed hash, typed sign, typed verify. */
 #include "config.h"
 
-#include "ctl.h"
+#include "sign.h"
 
-#include <stdlib.h>
 #include <string.h>
 
-#include <nonos/encode.h>
 #include <nonos/err.h>
-#include <nonos/mem.h>
 #include <nonos/secret.h>
-#include <nonos/typed.h>
 
 enum { TYPED_FILE_MAX = 1 << 20 };
-
-static void set_hex(json_t *object, const char *name, const uint8_t *data, size_t len)
-{
-	char *text = mem_new(2 * len + 3);
-
-	memcpy(text, "0x", 2);
-	hex_encode(text + 2, data, len);
-	json_object_set_new(object, name, json_string(text));
-	free(text);
-}
-
-static void set_address(json_t *object, const char *name, const struct eth_addr *a)
-{
-	char text[ETH_ADDR_TEXT_CAP];
-
-	eth_addr_text(text, a);
-	json_object_set_new(object, name, json_string(text));
-}
 
 static int hash_file(struct typed_hashes *ret, const char *path)
 {
@@ -55,35 +33,11 @@ int local_typed_hash(const struct invocation *in)
 	if (r != EXIT_OK)
 		return r;
 	answer = json_object();
-	set_hex(answer, "typeHash", h.type_hash, sizeof(h.type_hash));
-	set_hex(answer, "structHash", h.struct_hash, sizeof(h.struct_hash));
-	set_hex(answer, "domainSeparator", h.domain_separator, sizeof(h.domain_separator));
-	set_hex(answer, "digest", h.digest, sizeof(h.digest));
+	answer_hex(answer, "typeHash", h.type_hash, sizeof(h.type_hash));
+	answer_hex(answer, "structHash", h.struct_hash, sizeof(h.struct_hash));
+	answer_hex(answer, "domainSeparator", h.domain_separator, sizeof(h.domain_separator));
+	answer_hex(answer, "digest", h.digest, sizeof(h.digest));
 	return print_answer(in, answer);
-}
-
-/* A signature by another account than the message names would be good for nothing. */
-static int check_signer(const struct typed_hashes *h, const struct eth_addr *signer, const char *whose)
-{
-	char named[ETH_ADDR_TEXT_CAP], other[ETH_ADDR_TEXT_CAP];
-
-	if (!h->has_signer || eth_addr_eq(&h->signer, signer))
-		return EXIT_OK;
-	eth_addr_text(named, &h->signer);
-	eth_addr_text(other, signer);
-	return complain(EXIT_REFUSED, "the message must be signed by %s, but %s is %s", named, whose, other);
-}
-
-static int sign(uint8_t sig[ETH_SIG_LEN], struct eth_addr *signer, const struct typed_hashes *h, const uint8_t *secret)
-{
-	int r;
-
-	if (eth_addr_of_secret(signer, secret) < 0)
-		return complain(EXIT_REFUSED, "the number in the key file is no secp256k1 key");
-	r = check_signer(h, signer, "the account of the key");
-	if (r == EXIT_OK && eth_sig_sign(sig, secret, h->digest) < 0)
-		r = complain(EXIT_REFUSED, "the message could not be signed");
-	return r;
 }
 
 int local_typed_sign(const struct invocation *in)
@@ -98,24 +52,15 @@ int local_typed_sign(const struct invocation *in)
 	if (r == EXIT_OK)
 		r = file_read_key(secret, param_text(in->params, "key_file"));
 	if (r == EXIT_OK)
-		r = sign(sig, &signer, &h, secret);
+		r = sign_with(sig, &signer, &h, secret);
 	secret_wipe(secret, sizeof(secret));
 	if (r != EXIT_OK)
 		return r;
 	answer = json_object();
-	set_address(answer, "signer", &signer);
-	set_hex(answer, "digest", h.digest, sizeof(h.digest));
-	set_hex(answer, "signature", sig, sizeof(sig));
+	answer_address(answer, "signer", &signer);
+	answer_hex(answer, "digest", h.digest, sizeof(h.digest));
+	answer_hex(answer, "signature", sig, sizeof(sig));
 	return print_answer(in, answer);
-}
-
-static int parse_signature(uint8_t sig[ETH_SIG_LEN], const char *text)
-{
-	const char *digits = strncmp(text, "0x", 2) == 0 ? text + 2 : text;
-
-	if (hex_decode(sig, ETH_SIG_LEN, digits, strlen(digits)) < 0)
-		return complain(EXIT_REFUSED, "the signature is not %d bytes in hexadecimal digits", ETH_SIG_LEN);
-	return EXIT_OK;
 }
 
 static int recover(struct eth_addr *ret, const struct typed_hashes *h, const uint8_t sig[ETH_SIG_LEN])
@@ -154,17 +99,17 @@ int local_typed_verify(const struct invocation *in)
 
 	r = hash_file(&h, param_text(in->params, "file"));
 	if (r == EXIT_OK)
-		r = parse_signature(sig, param_text(in->params, "signature"));
+		r = sign_parse_signature(sig, param_text(in->params, "signature"));
 	if (r == EXIT_OK)
 		r = recover(&found, &h, sig);
 	if (r == EXIT_OK)
 		r = check_claimed(&found, param_text(in->params, "signer"));
 	if (r == EXIT_OK)
-		r = check_signer(&h, &found, "what the signature recovers to");
+		r = sign_check_signer(&h, &found, "what the signature recovers to");
 	if (r != EXIT_OK)
 		return r;
 	answer = json_pack("{s:b}", "valid", 1);
-	set_address(answer, "signer", &found);
-	set_hex(answer, "digest", h.digest, sizeof(h.digest));
+	answer_address(answer, "signer", &found);
+	answer_hex(answer, "digest", h.digest, sizeof(h.digest));
 	return print_answer(in, answer);
 }

@@ -1,0 +1,285 @@
+"""The operator's keys: key and object commands, pass phrases in a terminal, other wallets, bad input."""
+import json
+import os
+import pty
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import termios
+import time
+
+VECTORS = os.environ.get("TEST_VECTORS", "tests/vectors")
+CTL = os.path.abspath(os.environ.get("NONOSCTL", "./nonosctl"))
+PASS = "correct horse battery staple"
+problems = []
+
+
+def ctl(*args, stdin=None, **env):
+    env = {k: v for k, v in os.environ.items() if not k.startswith("NONOS_")} | \
+        {"NONOS_SOCKET": "/nonexistent/control.sock"} | env
+    r = subprocess.run([CTL, *args], input=stdin, capture_output=True, text=True, timeout=120, env=env,
+                       start_new_session=True)
+    return r.returncode, r.stdout, r.stderr
+
+
+def expect(what, got, want):
+    if got != want:
+        problems.append(f"{what}: got {got!r}, want {want!r}")
+
+
+def good(what, *args, **more):
+    code, out, err = ctl(*args, "--json", **more)
+    expect(what, (code, err), (0, ""))
+    return json.loads(out) if code == 0 else {}
+
+
+def refuse(what, status, needle, *args, **more):
+    code, out, err = ctl(*args, **more)
+    expect(what, (code, out), (status, ""))
+    if needle not in err or err.count("\n") != 1:
+        problems.append(f"{what}: {err!r} does not say {needle!r}")
+
+
+def write(path, text, mode=0o600):
+    with open(path, "w", encoding="utf-8") as f:
+        f.write(text)
+    os.chmod(path, mode)
+    return path
+
+
+class Terminal:
+    """nonosctl with a terminal of its own."""
+
+    def __init__(self, *args, **env):
+        self.pid, self.fd = pty.fork()
+        if self.pid == 0:
+            os.environ.pop("NONOS_PASSWORD_FILE", None)
+            os.environ.update(env)
+            os.execv(CTL, [CTL, *args])
+        self.shown = ""
+
+    def read_until(self, needle, seconds=60):
+        end = time.time() + seconds
+        while needle not in self.shown and select.select([self.fd], [], [], max(0, end - time.time()))[0]:
+            try:
+                self.shown += os.read(self.fd, 4096).decode()
+            except OSError:
+                break
+        if needle not in self.shown:
+            problems.append(f"terminal: {self.shown!r} does not show {needle!r}")
+
+    def echoes(self):
+        return bool(termios.tcgetattr(self.fd)[3] & termios.ECHO)
+
+    def type(self, text):
+        os.write(self.fd, text.encode())
+
+    def end(self):
+        try:
+            while select.select([self.fd], [], [], 60)[0] and (data := os.read(self.fd, 4096)):
+                self.shown += data.decode()
+            os.kill(self.pid, signal.SIGKILL)
+        except OSError:
+            pass
+        status = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        os.close(self.fd)
+        return status
+
+
+def ask_new(what, folder, first, second, status, needle):
+    t = Terminal("key", "new", "typed", "--light", "--keystore", folder)
+    t.read_until("New pass phrase of key \"typed\": ")
+    expect(f"{what}: echo while asked", t.echoes(), False)
+    t.type(first + "\n")
+    t.read_until("Once more")
+    t.type(second + "\n")
+    expect(what, t.end(), status)
+    if needle not in t.shown or first in t.shown or second in t.shown:
+        problems.append(f"{what}: the terminal shows {t.shown!r}")
+
+
+def check_terminal(folder):
+    ask_new("differing", folder, "first phrase", "other phrase", 1, "differ")
+    ask_new("too short", folder, "short", "short", 1, "at least 8")
+    expect("nothing written", os.listdir(folder), [])
+    ask_new("new in a terminal", folder, PASS, PASS, 0, "address 0x")
+    t = Terminal("key", "show", "typed", "--check", "--keystore", folder)
+    t.read_until("Pass phrase of key \"typed\": ")
+    t.type("wrong pass phrase\n")
+    expect("wrong in a terminal", t.end(), 1)
+    t = Terminal("key", "show", "typed", "--check", "--keystore", folder)
+    t.read_until("Pass phrase")
+    t.type(PASS + "\n")
+    expect("right in a terminal", t.end(), 0)
+    t = Terminal("key", "show", "typed", "--check", "--keystore", folder)
+    t.read_until("Pass phrase")
+    expect("echo before the interrupt", t.echoes(), False)
+    t.type("half a phr\x03")
+    t.read_until("\n")
+    end = time.time() + 20
+    while not t.echoes() and time.time() < end:
+        time.sleep(0.05)
+    expect("echo after the interrupt", t.echoes(), True)
+    expect("interrupted", t.end(), -signal.SIGINT)
+
+
+def check_making(folder, pw):
+    where = ("--keystore", folder)
+    made = good("new", "key", "new", "a", "--light", *where, "--password-file", pw)
+    expect("mode", os.stat(made["file"]).st_mode & 0o777, 0o600)
+    before = open(made["file"], encoding="ascii").read()
+    refuse("never overwritten", 1, "never overwritten", "key", "new", "a", *where, "--password-file", pw)
+    refuse("nor imported over", 1, "never overwritten", "key", "import", "a", pw, *where, "--password-file", pw)
+    expect("as it was", open(made["file"], encoding="ascii").read(), before)
+    dry = good("dry run", "key", "new", "b", "--dry-run", *where)
+    expect("dry run says so", (dry["dry_run"], os.path.exists(dry["file"])), (True, False))
+    expect("list", [k["address"] for k in good("list", "key", "list", *where)["keys"]], [made["address"]])
+    show = good("show", "key", "show", made["address"].lower(), *where)
+    expect("show by address", (show["name"], show["kdf"]), ("a", {"name": "scrypt", "n": 4096, "r": 8, "p": 6}))
+    again = good("passwd", "key", "passwd", "a", "--light", *where, "--password-file", pw, "--new-password-file",
+                 write(os.path.join(folder, "..", "pw2"), "another pass phrase\r\n"))
+    expect("passwd", again["name"], "a")
+    refuse("old pass phrase", 1, "wrong pass phrase", "key", "show", "a", "--check", *where, "--password-file", pw)
+    good("new pass phrase", "key", "show", "a", "--check", *where, NONOS_PASSWORD_FILE=os.path.join(folder, "..", "pw2"))
+    refuse("two phrases needed", 2, "--new-password-file", "key", "passwd", "a", *where, NONOS_PASSWORD_FILE=pw)
+    refuse("remove without yes", 2, "--yes", "key", "remove", "a", *where)
+    good("remove dry", "key", "remove", "a", "--dry-run", *where)
+    expect("still there", os.path.exists(made["file"]), True)
+    good("remove", "key", "remove", "a", "--yes", *where)
+    expect("removed", os.listdir(folder), [])
+
+
+def check_bad(folder, pw):
+    where = ("--keystore", folder)
+    for command in ("show", "passwd", "remove", "export"):
+        more = (os.path.join(folder, "out"),) if command == "export" else ()
+        refuse(f"{command} nothing", 1, "no key", "key", command, "nobody", *more, *where)
+        refuse(f"{command} of no directory", 1, "no keystore directory", "key", command, "x", *more, "--keystore",
+               "/nonexistent")
+        refuse(f"{command} without a name", 2, "missing", "key", command, *where)
+    refuse("list of no directory", 1, "no keystore directory", "key", "list", "--keystore", "/nonexistent")
+    refuse("bad name", 2, "no name for a key", "key", "new", "a/b", *where, "--password-file", pw)
+    refuse("name with controls", 2, "control", "key", "new", "a\x1b[2J", *where)
+    refuse("no terminal", 1, "no terminal", "key", "new", "x", *where)
+    refuse("short phrase", 1, "at least 8", "key", "new", "x", *where, "--password-file",
+           write(os.path.join(folder, "..", "short"), "1234567\n"))
+    refuse("long phrase", 1, "at most 1024", "key", "new", "x", *where, "--password-file",
+           write(os.path.join(folder, "..", "long"), "x" * 5000))
+    refuse("phrase of others", 1, "chmod 600", "key", "new", "x", *where, "--password-file",
+           write(os.path.join(folder, "..", "open"), PASS, 0o644))
+    refuse("no such phrase", 1, "No such file", "key", "new", "x", *where, "--password-file", "/nonexistent")
+    refuse("import nothing", 1, "No such file", "key", "import", "x", "/nonexistent", *where)
+    refuse("import zero", 1, "no secp256k1 key", "key", "import", "x",
+           write(os.path.join(folder, "..", "zero"), "0" * 64), *where, "--password-file", pw)
+    refuse("import text", 1, "64 hexadecimal", "key", "import", "x",
+           write(os.path.join(folder, "..", "text"), "hello"), *where, "--password-file", pw)
+    refuse("import JSON", 1, "version 3", "key", "import", "x",
+           write(os.path.join(folder, "..", "json"), "{}"), *where, "--password-file", pw)
+    refuse("import costly", 1, "costs more", "key", "import", "x", write(os.path.join(folder, "..", "costly"), json.dumps(
+        {"version": 3, "crypto": {"cipher": "aes-128-ctr", "cipherparams": {"iv": "00" * 16}, "ciphertext": "00" * 32,
+                                  "mac": "00" * 32, "kdf": "scrypt", "kdfparams": {
+                                      "n": 1 << 31, "r": 8, "p": 1, "dklen": 32, "salt": "00"}}})),
+           *where, "--password-file", pw)
+    expect("nothing was written", os.listdir(folder), [])
+    os.chmod(folder, 0o777)
+    refuse("open directory", 1, "chmod 700", "key", "list", *where)
+    os.chmod(folder, 0o700)
+
+
+def check_wallet_files(folder):
+    """Keystores that others wrote are taken in with their pass phrase."""
+    for i, case in enumerate(json.load(open(os.path.join(VECTORS, "keystore.json"), encoding="utf-8"))["cases"]):
+        path = write(os.path.join(folder, "..", "wallet"), json.dumps(case["keystore"]))
+        pw = write(os.path.join(folder, "..", "walletpw"), case["password"] + "\n")
+        code, out, err = ctl("key", "import", f"w{i}", path, "--light", "--json", "--keystore", folder, "--password-file", pw)
+        expect(case["name"], code, 0)
+        expect(case["name"] + ": warns", "fewer than 8" in err, len(case["password"].encode()) < 8)
+        if "address" in case:
+            expect(case["name"] + ": address", json.loads(out)["address"], case["address"])
+
+
+def check_signing(folder, pw):
+    case = next(c for c in json.load(open(os.path.join(VECTORS, "eip712.json"), encoding="utf-8"))["cases"]
+                if c["primaryType"] == "StakeLock")
+    doc = {k: case[k] for k in ("domain", "primaryType", "message")}
+    path = write(os.path.join(folder, "..", "doc"), json.dumps(doc))
+    raw = write(os.path.join(folder, "..", "raw"), case["privateKey"])
+    where = ("--keystore", folder, "--password-file", pw)
+    good("import raw", "key", "import", "signer", raw, "--light", *where)
+    good("another", "key", "new", "other", "--light", *where)
+    signed = good("sign", "key", "sign", path, "--key", "signer", *where)
+    expect("signature", (signed["signature"], signed["digest"]), (case["signature"], case["digest"]))
+    signed = good("sign by address", "key", "sign", "-", "--key", case["signer"], *where, stdin=json.dumps(
+        {**doc, "attachments": {"relaySignature": "0x00"}}))
+    expect("what travels along is not signed", signed["signature"], case["signature"])
+    refuse("another's key", 1, "must be signed by", "key", "sign", path, "--key", "other", *where)
+    refuse("no key named", 2, "--key is missing", "key", "sign", path, *where)
+    refuse("not a message", 1, "missing", "key", "sign", "-", "--key", "signer", *where, stdin="{}")
+    whole = json.loads(ctl("object", "attach", path, "--signature", case["signature"])[1])
+    expect("attached", whole, {**doc, "signatures": [case["signature"]]})
+    refuse("twin", 1, "lower half", "object", "attach", path, "--signature", case["malleableTwin"])
+    refuse("other digest", 1, "must be signed by", "object", "attach",
+           write(os.path.join(folder, "..", "doc2"), json.dumps({**doc, "message": {**doc["message"], "nonce": "77"}})),
+           "--signature", case["signature"])
+    refuse("not hex", 1, "65 bytes", "object", "attach", path, "--signature", "zz")
+    out = os.path.join(folder, "..", "whole")
+    good("attach to a file", "object", "attach", path, "--signature", case["signature"], "--out", out)
+    expect("the file", json.load(open(out, encoding="ascii")), whole)
+    refuse("not overwritten", 1, "File exists", "object", "attach", path, "--signature", case["signature"], "--out", out)
+
+
+def has_ethers():
+    folder = os.environ.get("NONOS_NPM", "")
+    if not shutil.which("node"):
+        return None
+    r = subprocess.run(["node", "-e", "require('ethers')"], cwd=folder or None, capture_output=True, check=False)
+    return folder or "." if r.returncode == 0 else None
+
+
+def check_ethers(folder, pw):
+    """Another wallet's program reads what we wrote, and we what it writes."""
+    npm = has_ethers()
+    if not npm:
+        print("no node with the package ethers (NONOS_NPM names a directory with node_modules): its half is left out")
+        return
+    where = ("--keystore", folder, "--password-file", pw)
+    made = good("for ethers", "key", "new", "forethers", "--light", *where)
+    out = os.path.join(folder, "..", "exported")
+    good("export", "key", "export", "forethers", out, "--keystore", folder)
+    refuse("export twice", 1, "File exists", "key", "export", "forethers", out, "--keystore", folder)
+    script = """
+const { Wallet, encryptKeystoreJson } = require("ethers"), fs = require("fs");
+const [ours, pass, theirs] = process.argv.slice(1);
+(async () => {
+  console.log((await Wallet.fromEncryptedJson(fs.readFileSync(ours, "utf8"), pass)).address);
+  const w = Wallet.createRandom();
+  fs.writeFileSync(theirs, await encryptKeystoreJson(w, pass, { scrypt: { N: 4096 } }), { mode: 0o600 });
+  console.log(w.address);
+})();
+"""
+    theirs = os.path.join(os.path.abspath(folder), "..", "theirs")
+    r = subprocess.run(["node", "-e", script, os.path.abspath(out), PASS, theirs], cwd=npm, capture_output=True, text=True,
+                       check=False)
+    addresses = r.stdout.split()
+    expect("ethers", (r.returncode, addresses[:1]), (0, [made["address"]]))
+    back = good("back from ethers", "key", "import", "fromethers", theirs, "--light", *where)
+    expect("what ethers wrote", back.get("address"), addresses[-1])
+
+
+with tempfile.TemporaryDirectory() as temporary:
+    phrase = write(os.path.join(temporary, "pw"), PASS + "\nsecond line\n")
+    keys = os.path.join(temporary, "keys")
+    os.mkdir(keys, 0o700)
+    check_terminal(keys)
+    os.remove(os.path.join(keys, "typed.json"))
+    check_making(keys, phrase)
+    check_bad(keys, phrase)
+    check_wallet_files(keys)
+    check_signing(keys, phrase)
+    check_ethers(keys, phrase)
+for problem in problems:
+    print(problem)
+sys.exit(1 if problems else 0)
