@@ -17,6 +17,7 @@ enum { NONCE_AHEAD_MAX = 1 << 20 };
 /* What the journal takes. */
 static const struct fold_type *const types[] = {
 	&fold_transfer, &fold_registration, &fold_stake_lock, &fold_stake_release, &fold_usage,
+	&fold_epoch_root, &fold_reward_claim,
 };
 
 const struct fold_type *fold_find(const char *type)

@@ -78,7 +78,8 @@ struct fold_type {
 	int (*apply)(struct ledger *l, const struct object *o);
 };
 
-extern const struct fold_type fold_transfer, fold_registration, fold_stake_lock, fold_stake_release, fold_usage;
+extern const struct fold_type fold_transfer, fold_registration, fold_stake_lock, fold_stake_release, fold_usage,
+	fold_epoch_root, fold_reward_claim;
 
 /* Say why the object at hand is refused; returns ERR_REFUSED. */
 int ledger_refuse(struct ledger *l, enum refusal code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));

@@ -43,10 +43,26 @@ static const char *const migrations[] = {
 	"CREATE TABLE burn(id INTEGER PRIMARY KEY CHECK(id = 0), rate_ppm INTEGER NOT NULL, epoch INTEGER NOT NULL,"
 	" stepped_at INTEGER NOT NULL, issued BLOB NOT NULL CHECK(length(issued) = 16),"
 	" burnt BLOB NOT NULL CHECK(length(burnt) = 16), spent BLOB NOT NULL CHECK(length(spent) = 16)) STRICT;",
+	/* 2: epochs, what they paid, claims */
+	"CREATE TABLE epoch(epoch INTEGER PRIMARY KEY, height INTEGER NOT NULL UNIQUE, state INTEGER NOT NULL,"
+	" measured INTEGER NOT NULL, reserve BLOB NOT NULL CHECK(length(reserve) = 16),"
+	" total BLOB NOT NULL CHECK(length(total) = 16), root BLOB NOT NULL CHECK(length(root) = 32),"
+	" evidence BLOB NOT NULL CHECK(length(evidence) = 32)) STRICT;"
+	"CREATE TABLE measured(id INTEGER PRIMARY KEY CHECK(id = 0), epoch INTEGER NOT NULL, evidence BLOB NOT NULL) STRICT;"
+	"CREATE TABLE due(relay BLOB NOT NULL CHECK(length(relay) = 32), epoch INTEGER NOT NULL,"
+	" payout BLOB NOT NULL CHECK(length(payout) = 20), amount BLOB NOT NULL CHECK(length(amount) = 16),"
+	" PRIMARY KEY(relay, epoch)) STRICT, WITHOUT ROWID;"
+	"CREATE INDEX due_payout ON due(payout, epoch);"
+	"CREATE TABLE earning(account BLOB PRIMARY KEY CHECK(length(account) = 20), epoch INTEGER NOT NULL,"
+	" total BLOB NOT NULL CHECK(length(total) = 16), claimed BLOB NOT NULL CHECK(length(claimed) = 16)) STRICT, WITHOUT ROWID;"
+	"CREATE TABLE claim(account BLOB NOT NULL, height INTEGER NOT NULL, epoch INTEGER NOT NULL,"
+	" total BLOB NOT NULL CHECK(length(total) = 16), amount BLOB NOT NULL CHECK(length(amount) = 16),"
+	" PRIMARY KEY(account, height)) STRICT, WITHOUT ROWID;",
 };
 
 const char *const schema_folded[] = {
-	"account", "total", "posting", "nonce", "registration", "stake", "stake_left", "unbonding", "burn", NULL,
+	"account", "total", "posting", "nonce", "registration", "stake", "stake_left", "unbonding", "burn",
+	"epoch", "measured", "due", "earning", "claim", NULL,
 };
 
 enum { NEWEST = sizeof(migrations) / sizeof(migrations[0]) };
