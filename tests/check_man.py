@@ -7,6 +7,7 @@ TOP = os.environ.get("TOP_SRCDIR") or os.path.join(os.path.dirname(os.path.abspa
 ROW = re.compile(r'OPTION\((\w+), (\w+), (\w+), ([\w]+), ([\w]+),\s*'
                  r'(NULL|(?:NONOS_LOCALSTATEDIR )?"[^"]*"), ([\w |]+),\s*"([^"]*)"\)')
 COMMAND = re.compile(r'COMMAND\((\w+), "([\w.-]+)", (\w+), ([\w |]+),\s*"([^"]*)"\)')
+EVENT = re.compile(r'EVENT\("([\w.]+)", "([\w ]+)",\s*"([^"]*)"\)')
 ARG = re.compile(r'ARG\((\w+), "(\w+)", (\w+), (-?\w+), (\w+), ([\w |]+), "([^"]*)",\s*"([^"]*)"\)')
 METRIC = re.compile(r'METRIC\((\w+), (counter|gauge|histogram), "([^"]*)", "([^"]*)"\)')
 problems = []
@@ -85,6 +86,8 @@ def check_commands():
             entries[where, plain(head).strip('"')] = text
     args = table("commands.def", ARG, "ARG")
     for name, words, where, flags, sentence in table("commands.def", COMMAND, "COMMAND"):
+        if "CMD_PROTOCOL" in flags:
+            continue
         own = [a for a in args if a[0] == name]
         text = entries.pop((where, usage(words, own)), None)
         if text is None:
@@ -110,8 +113,23 @@ def check_metrics():
     problems.extend(f"{name}: in nonos-metrics(7) but not a metric" for name in entries)
 
 
+def check_events():
+    man = read("contrib", "man", "nonos-control.7")
+    body = man.split(".SH EVENTS\n", 1)[1].split("\n.SH", 1)[0] + "\n"
+    entries = {plain(head): text for head, text in re.findall(r"^\.TP\n\.B (.*)\n((?:(?!\.TP).*\n)*)", body, re.M)}
+    for topic, members, sentence in table("events.def", EVENT, "EVENT"):
+        text = entries.pop(topic, None)
+        if text is None:
+            problems.append(f"{topic}: not among the events of nonos-control(7)")
+            continue
+        expect(topic, text, sentence)
+        expect(topic, text, f"Members: {', '.join(members.split())}.")
+    problems.extend(f"{topic}: in nonos-control(7) but no event" for topic in entries)
+
+
 check_options()
 check_commands()
+check_events()
 check_metrics()
 for problem in problems:
     print(problem)

@@ -40,6 +40,7 @@ enum command_kind {
 	KIND_HEX,		/* bytes, with or without "0x" */
 	KIND_CHOICE,		/* one of the words that the placeholder names, joined by | */
 	KIND_TOKENS,		/* an amount in tokens, "12.5" */
+	KIND_DURATION,		/* seconds; on the command line "2 days", "90 min", "30" */
 };
 
 struct command_arg {
@@ -88,6 +89,9 @@ int command_check(const struct command *c, const json_t *params, char why[COMMAN
 
 /* As command_check() for one value of one argument. */
 int command_check_value(const struct command_arg *a, const json_t *value, char why[COMMAND_WHY_CAP]);
+
+/* "30", "30 s", "2 days" as seconds. ERR_MALFORMED; ERR_RANGE. */
+int command_duration_parse(int64_t *ret, const char *text);
 
 /* "typed verify FILE --signature HEX [--signer ADDRESS]" */
 void command_usage(char out[COMMAND_USAGE_CAP], const struct command *c);

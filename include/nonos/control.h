@@ -19,6 +19,8 @@ struct event_base;
 struct ctl_server;
 struct ctl_pending;
 struct ctl_session;
+struct token;
+struct token_store;
 
 enum {
 	CTL_LINE_MAX = 65536,		/* bytes of a request */
@@ -101,6 +103,8 @@ void ctl_pending_progress(struct ctl_pending *p, uint64_t done, uint64_t total, 
 /* One client of a server, or a test's stand-in for one. */
 struct ctl_session {
 	bool may_change;		/* may use methods with CMD_CHANGES */
+	struct token *token;		/* its rights are these instead; NULL: none was shown */
+	struct token_store *tokens;	/* that it was checked against */
 	struct ctl_pending *pending;	/* answers owed */
 	unsigned n_pending;
 	unsigned *n_pending_all;	/* of all sessions; NULL: not counted */
@@ -113,6 +117,12 @@ struct ctl_session {
 	/* An answer that was owed is no more; may be NULL. */
 	void (*settled)(struct ctl_session *s);
 };
+
+/*
+ * From here on the session has exactly the rights of the token that `text` is. On failure sets the
+ * error of the call and leaves the session as it was.
+ */
+int ctl_session_auth(struct ctl_call *call, struct token_store *tokens, const char *text);
 
 /* The session ends: nothing more is owed. */
 void ctl_session_end(struct ctl_session *s);
@@ -146,9 +156,10 @@ char *ctl_answer(const struct ctl_commands *commands, struct ctl_session *sessio
 
 /*
  * Listen on `path`. A socket file that nobody answers on is replaced; one that
- * somebody does is ERR_BUSY. `commands` is borrowed. On failure `err` gets a sentence.
+ * somebody does is ERR_BUSY. Members of `group` may connect, as far as `mode` lets them; with -1 it is the
+ * daemon's own, and they may change things, too. `commands` is borrowed. On failure `err` gets a sentence.
  */
-int ctl_server_new(struct ctl_server **ret, struct event_base *base, const char *path, mode_t mode,
+int ctl_server_new(struct ctl_server **ret, struct event_base *base, const char *path, mode_t mode, gid_t group,
 		   const struct ctl_commands *commands, char *err, size_t err_cap);
 
 /* Close the clients, after what is still in their buffers could be written, and remove the file. */
@@ -170,7 +181,7 @@ void ctl_publish(struct ctl_server *s, const char *topic, json_t *data);
  */
 int ctl_server_fd(const struct ctl_server *s);
 void ctl_server_adopt(struct ctl_server **ret, struct event_base *base, int fd, const char *path, mode_t mode,
-		      const struct ctl_commands *commands);
+		      gid_t group, const struct ctl_commands *commands);
 void ctl_server_release(struct ctl_server *s);
 
 /* -- the client ------------------------------------------------------------------ */

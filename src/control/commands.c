@@ -84,8 +84,9 @@ static int check_integer(const struct command_arg *a, const json_t *value, char 
 
 	if (json_is_integer(value) && v >= a->min && v <= a->max)
 		return 0;
-	snprintf(why, COMMAND_WHY_CAP, "\"%s\" must be a whole number from %lld to %lld", a->name, (long long)a->min,
-		 (long long)a->max);
+	snprintf(why, COMMAND_WHY_CAP, "\"%s\" must be a %s from %lld to %lld%s", a->name,
+		 a->kind == KIND_DURATION ? "time" : "whole number", (long long)a->min, (long long)a->max,
+		 a->kind == KIND_DURATION ? " seconds, on the command line also like \"2 days\"" : "");
 	return ERR_RANGE;
 }
 
@@ -169,7 +170,7 @@ static int (*const kind_checks[])(const struct command_arg *a, const char *text,
 
 static int check_one(const struct command_arg *a, const json_t *value, char why[COMMAND_WHY_CAP])
 {
-	if (a->kind == KIND_INTEGER)
+	if (a->kind == KIND_INTEGER || a->kind == KIND_DURATION)
 		return check_integer(a, value, why);
 	if (a->kind == KIND_FLAG)
 		return json_is_boolean(value) ? 0 : refuse(why, a, "must be true or false");
@@ -261,6 +262,37 @@ int64_t param_integer(const json_t *params, const char *name, int64_t otherwise)
 bool param_flag(const json_t *params, const char *name)
 {
 	return json_is_true(json_object_get(params, name));
+}
+
+int command_duration_parse(int64_t *ret, const char *text)
+{
+	static const struct {
+		const char *name;
+		int64_t seconds;
+	} units[] = {
+		{ "", 1 }, { "s", 1 }, { "second", 1 }, { "seconds", 1 }, { "min", 60 }, { "minute", 60 }, { "minutes", 60 },
+		{ "h", 3600 }, { "hour", 3600 }, { "hours", 3600 }, { "day", 86400 }, { "days", 86400 }, { "week", 604800 },
+		{ "weeks", 604800 },
+	};
+	size_t digits = strspn(text, "0123456789");
+	int64_t v = 0;
+
+	if (digits == 0)
+		return ERR_MALFORMED;
+	for (size_t i = 0; i < digits; i++)
+		if (__builtin_mul_overflow(v, 10, &v) || __builtin_add_overflow(v, text[i] - '0', &v))
+			return ERR_RANGE;
+	text += digits;
+	text += strspn(text, " ");
+	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+		if (strcmp(units[i].name, text) != 0)
+			continue;
+		if (__builtin_mul_overflow(v, units[i].seconds, &v))
+			return ERR_RANGE;
+		*ret = v;
+		return 0;
+	}
+	return ERR_MALFORMED;
 }
 
 /* -- words ------------------------------------------------------------------------------ */

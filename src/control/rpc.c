@@ -99,9 +99,9 @@ static int run_command(const struct ctl_commands *commands, struct ctl_call *cal
 	r = command_check(c, call->params, call->err.message);
 	if (r < 0)
 		return r;
-	if (c->flags & (CMD_CHANGES | CMD_OWNER) && !call->session->may_change)
-		return ctl_fail(call, ERR_PERMISSION, CTL_FORBIDDEN,
-				"%s needs root, the daemon's user, or the group of the control socket", c->words);
+	r = auth_check(call);
+	if (r < 0)
+		return r;
 	call->dry_run = c->flags & CMD_CHANGES && param_flag(call->params, "dry_run");
 	call->err.code = CTL_INTERNAL;
 	return run(call);

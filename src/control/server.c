@@ -53,6 +53,7 @@ struct client {
 struct ctl_server {
 	struct event_base *base;
 	char *path;
+	gid_t group;		/* that may connect; -1: the daemon's own */
 	struct evconnlistener *listener;
 	const struct ctl_commands *commands;
 	struct client *clients;
@@ -125,14 +126,17 @@ static bool peer_is_owner(uid_t uid)
 	return uid == 0 || uid == geteuid();
 }
 
-/* The file's mode decides who may connect; its owner and group, who may change things. */
-static bool peer_may_change(int fd, const struct ucred *peer, const char *path)
+/*
+ * The file's mode decides who may connect; its owner and group, who may change things. A group
+ * that was only let in may look.
+ */
+static bool peer_may_change(const struct ctl_server *s, int fd, const struct ucred *peer)
 {
 	struct stat st;
 
 	if (peer_is_owner(peer->uid))
 		return true;
-	return stat(path, &st) == 0 && st.st_mode & S_IWGRP && in_group(fd, peer->gid, st.st_gid);
+	return s->group == (gid_t)-1 && stat(s->path, &st) == 0 && st.st_mode & S_IWGRP && in_group(fd, peer->gid, st.st_gid);
 }
 
 /* One user must not keep the others out, nor all of them the operator. */
@@ -313,7 +317,7 @@ static void client_new(struct ctl_server *s, int fd, const struct ucred *peer)
 	c->server = s;
 	c->uid = peer->uid;
 	c->session = (struct ctl_session){
-		.may_change = peer_may_change(fd, peer, s->path), .write = session_write,
+		.may_change = peer_may_change(s, fd, peer), .write = session_write,
 		.has_room = session_has_room, .settled = session_settled, .n_pending_all = &s->n_pending,
 	};
 	c->bev = bufferevent_socket_new(s->base, fd, BEV_OPT_CLOSE_ON_FREE);
@@ -400,7 +404,14 @@ static int remove_stale(const struct sockaddr_un *sun, char *err, size_t err_cap
 	return r;
 }
 
-static int bind_socket(int *ret_fd, const char *path, mode_t mode, char *err, size_t err_cap)
+static int set_mode(const char *path, mode_t mode, gid_t group)
+{
+	if (group != (gid_t)-1 && chown(path, (uid_t)-1, group) < 0)
+		return -1;
+	return chmod(path, mode);
+}
+
+static int bind_socket(int *ret_fd, const char *path, mode_t mode, gid_t group, char *err, size_t err_cap)
 {
 	struct sockaddr_un sun = { .sun_family = AF_UNIX };
 	mode_t mask;
@@ -419,7 +430,7 @@ static int bind_socket(int *ret_fd, const char *path, mode_t mode, char *err, si
 	mask = umask(0177);
 	r = bind(fd, (struct sockaddr *)&sun, sizeof(sun));
 	umask(mask);
-	if (r < 0 || chmod(path, mode) < 0 || listen(fd, CTL_CLIENTS_MAX) < 0) {
+	if (r < 0 || set_mode(path, mode, group) < 0 || listen(fd, CTL_CLIENTS_MAX) < 0) {
 		r = fail_errno(path, err, err_cap);
 		close(fd);
 		return r;
@@ -438,7 +449,7 @@ static unsigned clients_max(void)
 	return (unsigned)limit.rlim_cur / 2;
 }
 
-static struct ctl_server *server_on(struct event_base *base, int fd, const char *path,
+static struct ctl_server *server_on(struct event_base *base, int fd, const char *path, gid_t group,
 				    const struct ctl_commands *commands)
 {
 	struct ctl_server *s = mem_new(sizeof(*s));
@@ -446,6 +457,7 @@ static struct ctl_server *server_on(struct event_base *base, int fd, const char 
 
 	s->base = base;
 	s->path = mem_strdup(path);
+	s->group = group;
 	s->commands = commands;
 	s->clients_max = clients_max();
 	s->ready_end = &s->ready;
@@ -464,15 +476,15 @@ static struct ctl_server *server_on(struct event_base *base, int fd, const char 
 	return s;
 }
 
-int ctl_server_new(struct ctl_server **ret, struct event_base *base, const char *path, mode_t mode,
+int ctl_server_new(struct ctl_server **ret, struct event_base *base, const char *path, mode_t mode, gid_t group,
 		   const struct ctl_commands *commands, char *err, size_t err_cap)
 {
 	int fd = -1, r;
 
-	r = bind_socket(&fd, path, mode, err, err_cap);
+	r = bind_socket(&fd, path, mode, group, err, err_cap);
 	if (r < 0)
 		return r;
-	*ret = server_on(base, fd, path, commands);
+	*ret = server_on(base, fd, path, group, commands);
 	return 0;
 }
 
@@ -482,11 +494,11 @@ int ctl_server_fd(const struct ctl_server *s)
 }
 
 void ctl_server_adopt(struct ctl_server **ret, struct event_base *base, int fd, const char *path, mode_t mode,
-		      const struct ctl_commands *commands)
+		      gid_t group, const struct ctl_commands *commands)
 {
-	if (chmod(path, mode) < 0)
-		log_warn("The mode of the control socket cannot be set. path=%s error=\"%s\"", path, strerror(errno));
-	*ret = server_on(base, fd, path, commands);
+	if (set_mode(path, mode, group) < 0)
+		log_warn("Mode and group of the control socket cannot be set. path=%s error=\"%s\"", path, strerror(errno));
+	*ret = server_on(base, fd, path, group, commands);
 }
 
 static void server_end(struct ctl_server *s)

@@ -125,6 +125,7 @@ void ctl_session_end(struct ctl_session *s)
 		if (gone)
 			gone(arg);
 	}
+	auth_forget(s);
 }
 
 /* -- events --------------------------------------------------------------------------- */
@@ -194,7 +195,7 @@ int ctl_session_subscribe(struct ctl_session *s, const json_t *topics)
 
 bool ctl_session_hears(const struct ctl_session *s, const char *topic)
 {
-	return s->topics[0] && ctl_globs_match(s->topics, strlen(s->topics), topic);
+	return s->topics[0] && auth_holds(s) && ctl_globs_match(s->topics, strlen(s->topics), topic);
 }
 
 char *ctl_event_line(const char *topic, json_t *data)

@@ -4,10 +4,12 @@
 #include "ctl.h"
 
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include <nonos/control.h>
+#include <nonos/secret.h>
 
 #include "view_ledger.h"
 
@@ -34,6 +36,9 @@ static const struct {
 } views[] = {
 	{ COMMAND_ID_metrics, view_metrics, NULL },
 	{ COMMAND_ID_status, view_status, NULL }, { COMMAND_ID_config_show, view_config, NULL },
+	{ COMMAND_ID_token_create, view_token, NULL },
+	{ COMMAND_ID_token_list, NULL, &token_table },
+	{ COMMAND_ID_token_restrict, view_token, NULL },
 	{ COMMAND_ID_config_explain, view_options, NULL }, { COMMAND_ID_init, view_init, NULL },
 	{ COMMAND_ID_doctor, view_doctor, &doctor_table },
 	{ COMMAND_ID_ledger_head, view_money, NULL }, { COMMAND_ID_ledger_balance, view_money, NULL },
@@ -81,6 +86,30 @@ static void show_progress(void *arg, const char *method, const json_t *params)
 	fflush(stderr);
 }
 
+/* Show the token, if there is one: from then on its rights are all we have. */
+static int show_token(struct ctl_client *c, const struct ctl_options *o, bool silent)
+{
+	json_t *reply = NULL, *params, *error;
+	char *token = NULL;
+	int r = token_find(&token, o);
+
+	if (r != EXIT_OK || !token)
+		return r;
+	params = json_pack("{s:s}", "token", token);
+	if (!params)
+		r = complain(EXIT_USAGE, "the token is not text");
+	else if (ctl_client_call(c, &reply, "auth", params, o->timeout_s * 1000, NULL, NULL) < 0)
+		r = silent ? EXIT_NO_ANSWER : complain(EXIT_NO_ANSWER, "%s", ctl_client_error(c));
+	json_decref(params);
+	secret_wipe(token, strlen(token));
+	free(token);
+	error = json_object_get(reply, "error");
+	if (error)
+		r = silent ? EXIT_REFUSED : complain(EXIT_REFUSED, "%s", json_string_value(json_object_get(error, "message")));
+	json_decref(reply);
+	return r;
+}
+
 static int call_daemon(json_t **ret_result, struct ctl_client *c, const struct ctl_options *o, const char *method,
 		       json_t *params)
 {
@@ -110,7 +139,9 @@ int daemon_open(struct ctl_client **ret, json_t **ret_result, const struct ctl_o
 
 	if (ctl_client_open(&c, o->socket, err, sizeof(err)) < 0)
 		return complain(EXIT_NO_DAEMON, "%s", err);
-	r = call_daemon(ret_result, c, o, method, params);
+	r = show_token(c, o, false);
+	if (r == EXIT_OK)
+		r = call_daemon(ret_result, c, o, method, params);
 	if (r == EXIT_OK)
 		*ret = c;
 	else
@@ -130,11 +161,15 @@ int daemon_call(json_t **ret_result, const struct ctl_options *o, const char *me
 
 bool daemon_ask(json_t **ret_result, const struct ctl_options *o, const char *method, json_t *params)
 {
-	json_t *reply, *result;
+	json_t *reply = NULL, *result;
+	struct ctl_client *c;
 	char err[512];
 
-	if (ctl_call(&reply, o->socket, method, params, o->timeout_s * 1000, err, sizeof(err)) < 0)
+	if (ctl_client_open(&c, o->socket, err, sizeof(err)) < 0)
 		return false;
+	if (show_token(c, o, true) == EXIT_OK)
+		(void)ctl_client_call(c, &reply, method, params, o->timeout_s * 1000, NULL, NULL);
+	ctl_client_free(c);
 	result = json_object_get(reply, "result");
 	if (result)
 		*ret_result = json_incref(result);

@@ -26,6 +26,7 @@ enum exit_code { EXIT_OK = 0, EXIT_REFUSED = 1, EXIT_USAGE = 2, EXIT_NO_DAEMON =
 /* Options that every command takes. */
 struct ctl_options {
 	const char *socket;
+	const char *token;		/* where it is: a file, or "@" and a variable; NULL: NONOS_TOKEN */
 	unsigned timeout_s;
 	enum output_format format;
 	bool json;			/* FORMAT_JSON or FORMAT_JSONL */
@@ -80,6 +81,19 @@ int run_daemon_command(const struct invocation *in);
 
 /* What main() does for a command with CMD_STREAM. */
 int run_stream(const struct invocation *in);
+
+/* -- token.c -------------------------------------------------------------------- */
+
+/*
+ * The text of the token that --token or NONOS_TOKEN names, malloc()ed; NULL when there is none.
+ * Returns an exit status after a complaint. Wipe it.
+ */
+int token_find(char **ret, const struct ctl_options *o);
+
+/* "token create" prints the token and nothing else, so that it can go to a file. */
+void view_token(FILE *out, const json_t *answer);
+
+extern const struct table token_table;
 
 /* -- file.c ---------------------------------------------------------------------- */
 

@@ -11,6 +11,7 @@ static void print_options(void)
 {
 	printf("\nOptions of every command:\n"
 	       "  -s, --socket PATH      control socket (NONOS_SOCKET; /run/nonos/control.sock)\n"
+	       "      --token FILE|@NAME use the rights of a token in a file or variable (NONOS_TOKEN)\n"
 	       "  -j, --json             print the answer as one JSON object\n"
 	       "      --format FORMAT    print it as text, table, json, jsonl, csv or tsv\n"
 	       "  -n, --dry-run          for commands that change something: say what would be done\n"
@@ -69,7 +70,7 @@ static void print_commands(const char *group, enum command_where where, const ch
 	char words[COMMAND_WORDS_CAP];
 
 	for (size_t i = 0; i < COMMAND_COUNT; i++) {
-		if (all[i].where != where || !begins_with(all[i].words, group))
+		if (all[i].where != where || all[i].flags & CMD_PROTOCOL || !begins_with(all[i].words, group))
 			continue;
 		if (title)
 			printf("\n%s\n", title);

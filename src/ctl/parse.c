@@ -26,7 +26,7 @@ struct parse {
 /* -- options of every command -------------------------------------------------------- */
 
 enum general {
-	OPTION_SOCKET, OPTION_TIMEOUT, OPTION_FORMAT, OPTION_JSON, OPTION_DRY_RUN, OPTION_HELP, OPTION_VERSION,
+	OPTION_SOCKET, OPTION_TOKEN, OPTION_TIMEOUT, OPTION_FORMAT, OPTION_JSON, OPTION_DRY_RUN, OPTION_HELP, OPTION_VERSION,
 };
 
 static const struct {
@@ -36,7 +36,7 @@ static const struct {
 	enum general which;
 } generals[] = {
 	{ 's', "socket", true, OPTION_SOCKET }, { 't', "timeout", true, OPTION_TIMEOUT },
-	{ '\0', "format", true, OPTION_FORMAT },
+	{ '\0', "token", true, OPTION_TOKEN }, { '\0', "format", true, OPTION_FORMAT },
 	{ 'j', "json", false, OPTION_JSON }, { 'n', "dry-run", false, OPTION_DRY_RUN },
 	{ 'h', "help", false, OPTION_HELP }, { 'V', "version", false, OPTION_VERSION },
 };
@@ -69,6 +69,9 @@ static int set_general(struct ctl_options *o, enum general which, const char *va
 	switch (which) {
 	case OPTION_SOCKET:
 		o->socket = value;
+		break;
+	case OPTION_TOKEN:
+		o->token = value;
 		break;
 	case OPTION_TIMEOUT:
 		return set_timeout(o, value);
@@ -232,6 +235,8 @@ static void find_command(struct parse *p, char group[COMMAND_WORDS_CAP])
 		if (snprintf(words + len, sizeof(words) - len, "%s%s", i ? "." : "", p->words[i]) >= (int)(sizeof(words) - len))
 			return;
 		c = command_find(all, COMMAND_COUNT, words);
+		if (c && c->flags & CMD_PROTOCOL)
+			return;
 		if (c) {
 			p->in->command = c;
 			p->used = i + 1;
@@ -257,11 +262,14 @@ static int no_command(const struct parse *p, const char *group)
 
 static json_t *value_json(const struct command_arg *a, const char *text)
 {
-	char *end;
+	int64_t seconds;
 	long long v;
+	char *end;
 
 	if (a->kind == KIND_FLAG)
 		return json_true();
+	if (a->kind == KIND_DURATION)
+		return command_duration_parse(&seconds, text) < 0 ? json_string(text) : json_integer(seconds);
 	if (a->kind != KIND_INTEGER)
 		return json_string(text);
 	errno = 0;

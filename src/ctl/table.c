@@ -49,14 +49,32 @@ static const json_t *member_of(const json_t *row, const char *path)
 	}
 }
 
+/* name=value name=value */
+static void write_object(FILE *f, const json_t *o)
+{
+	const json_t *item;
+	const char *name, *gap = "";
+
+	json_object_foreach((json_t *)(uintptr_t)o, name, item) {
+		fputs(gap, f);
+		view_escaped(f, name);
+		fputc('=', f);
+		view_scalar(f, item);
+		gap = " ";
+	}
+}
+
 static void write_list(FILE *f, const json_t *list)
 {
 	const json_t *item;
 	size_t i;
 
 	json_array_foreach(list, i, item) {
-		fputs(i ? " " : "", f);
-		view_scalar(f, item);
+		fputs(i ? json_is_object(item) ? "; " : " " : "", f);
+		if (json_is_object(item))
+			write_object(f, item);
+		else
+			view_scalar(f, item);
 	}
 }
 
@@ -115,7 +133,7 @@ static char *cell_text(const struct table_column *c, const json_t *row, bool pre
 	if (json_is_array(v))
 		write_list(f, v);
 	else if (json_is_object(v))
-		fputs("{}", f);
+		write_object(f, v);
 	else if (v && pretty)
 		write_pretty(f, c->kind, v);
 	else if (v)

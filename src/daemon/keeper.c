@@ -18,6 +18,7 @@
 #include <nonos/err.h>
 #include <nonos/log.h>
 #include <nonos/mem.h>
+#include <nonos/token.h>
 
 #include "metrics_server.h"
 #include "process.h"
@@ -425,6 +426,8 @@ static int open_ground(struct keeper *k, bool take_over)
 
 	if (c->user && geteuid() == 0 && process_find_user(&uid, &gid, c->user, err, sizeof(err)) < 0)
 		return fail(err);
+	if (c->control_socket_group && process_find_group(&k->control_group, c->control_socket_group, err, sizeof(err)) < 0)
+		return fail(err);
 	process_raise_files();
 	/* The lock comes first: it names the other daemon, a port that is taken does not. */
 	if (process_make_dir(c->data_dir, uid, gid, err, sizeof(err)) < 0 ||
@@ -483,12 +486,14 @@ int keeper_open_control(struct keeper *k, int given_fd)
 	const struct config *c = k->config;
 	char err[PROCESS_ERR_CAP];
 
+	if (!k->tokens)
+		k->tokens = token_store_new(c->data_dir);
 	k->commands = (struct ctl_commands){ commands_all(), handlers, COMMAND_COUNT, k };
 	if (given_fd >= 0)
 		ctl_server_adopt(&k->control, k->base, given_fd, c->control_socket, (mode_t)c->control_socket_mode,
-				 &k->commands);
-	else if (ctl_server_new(&k->control, k->base, c->control_socket, (mode_t)c->control_socket_mode, &k->commands,
-				err, sizeof(err)) < 0)
+				 k->control_group, &k->commands);
+	else if (ctl_server_new(&k->control, k->base, c->control_socket, (mode_t)c->control_socket_mode,
+				k->control_group, &k->commands, err, sizeof(err)) < 0)
 		return fail(err);
 	return 0;
 }
@@ -569,6 +574,7 @@ static void keeper_end(struct keeper *k)
 	metrics_server_free(k->metrics);
 	ctl_server_free(k->control);
 	k->control = NULL;
+	token_store_free(k->tokens);
 	directory_free(k->directory);
 	settle_free(k->settle);
 	asks_free(k->asks);
@@ -614,7 +620,7 @@ static int load_config(struct keeper *k)
 int keeper_main(const struct keeper_options *o)
 {
 	struct keeper k = { .config_path = o->config_path, .one_process = o->one_process, .lock_fd = -1,
-			    .addr_source = "none", .ready_fd = o->ready_fd };
+			    .control_group = (gid_t)-1, .addr_source = "none", .ready_fd = o->ready_fd };
 	int r;
 
 	log_set_ident("nonosd");

@@ -75,6 +75,8 @@ struct keeper {
 	struct ctl_server *control;
 	struct metrics_server *metrics;	/* NULL: none */
 	struct ctl_commands commands;
+	struct token_store *tokens;
+	gid_t control_group;		/* of the socket; -1: the daemon's own */
 
 	struct relay_keys *keys;
 	struct secret *link;		/* struct link_keys in force */

@@ -72,6 +72,19 @@ int process_find_user(uid_t *ret_uid, gid_t *ret_gid, const char *name, char *er
 	return 0;
 }
 
+int process_find_group(gid_t *ret, const char *name, char *err, size_t err_cap)
+{
+	const struct group *gr = getgrnam(name);
+
+	if (!gr) {
+		snprintf(err, err_cap, "There is no group \"%s\"; create it or change \"control_socket_group\" in section "
+			 "[node].", name);
+		return ERR_NOT_FOUND;
+	}
+	*ret = gr->gr_gid;
+	return 0;
+}
+
 int process_become_user(const char *name, char *err, size_t err_cap)
 {
 	uid_t uid;

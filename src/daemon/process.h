@@ -55,6 +55,9 @@ int process_check_lock(int fd, const char *data_dir, char *err, size_t err_cap);
 /* Write our pid into the lock file. */
 int process_mark_lock(int fd);
 
+/* The number of a group. */
+int process_find_group(gid_t *ret, const char *name, char *err, size_t err_cap);
+
 /*
  * Write our pid to `path`, atomically; the file becomes `uid`'s, if not -1. And
  * remove it, if it still holds our pid; empty it where we may not remove it any more.

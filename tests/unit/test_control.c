@@ -296,7 +296,7 @@ static int lab_up(void **state)
 	assert_non_null(mkdtemp(l->dir));
 	snprintf(l->path, sizeof(l->path), "%s/sock", l->dir);
 	l->base = event_base_new();
-	if (ctl_server_new(&l->server, l->base, l->path, 0640, &commands, err, sizeof(err)) < 0)
+	if (ctl_server_new(&l->server, l->base, l->path, 0640, (gid_t)-1, &commands, err, sizeof(err)) < 0)
 		fail_msg("%s", err);
 	setrlimit(RLIMIT_NOFILE, &limit);
 	*state = l;
@@ -640,14 +640,14 @@ static void test_socket_file(void **state)
 	int fd;
 	FILE *f;
 
-	assert_int_equal(ctl_server_new(&second, l->base, l->path, 0600, &commands, err, sizeof(err)), ERR_BUSY);
+	assert_int_equal(ctl_server_new(&second, l->base, l->path, 0600, (gid_t)-1, &commands, err, sizeof(err)), ERR_BUSY);
 	assert_non_null(strstr(err, "another daemon"));
 
 	snprintf(other, sizeof(other), "%s/file", l->dir);
 	f = fopen(other, "w");
 	assert_non_null(f);
 	fclose(f);
-	assert_int_equal(ctl_server_new(&second, l->base, other, 0600, &commands, err, sizeof(err)), ERR_EXISTS);
+	assert_int_equal(ctl_server_new(&second, l->base, other, 0600, (gid_t)-1, &commands, err, sizeof(err)), ERR_EXISTS);
 	assert_int_equal(unlink(other), 0);
 
 	/* A dead daemon's socket file is replaced. */
@@ -656,7 +656,7 @@ static void test_socket_file(void **state)
 	snprintf(sun.sun_path, sizeof(sun.sun_path), "%s", other);
 	assert_int_equal(bind(fd, (struct sockaddr *)&sun, sizeof(sun)), 0);
 	close(fd);
-	assert_int_equal(ctl_server_new(&second, l->base, other, 0600, &commands, err, sizeof(err)), 0);
+	assert_int_equal(ctl_server_new(&second, l->base, other, 0600, (gid_t)-1, &commands, err, sizeof(err)), 0);
 	ctl_server_free(second);
 }
 
