@@ -7,7 +7,6 @@
  */
 #include "config.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -21,83 +20,14 @@
 #include <unistd.h>
 
 #include <cmocka.h>
-#include <sqlite3.h>
 
 #include <nonos/clock.h>
 #include <nonos/err.h>
 #include <nonos/log.h>
 #include <nonos/rand.h>
 
+#include "disk_faults.h"
 #include "ledger_test.h"
-
-/* -- faults ------------------------------------------------------------------------- */
-
-enum fault { FAULT_NONE, FAULT_FULL, FAULT_IO, FAULT_CRASH };
-
-static enum fault fault;
-static long countdown;			/* calls until the fault; afterwards negative */
-static bool once;			/* later calls work again */
-
-/* True when this call is to fail. */
-static bool is_due(void)
-{
-	return fault != FAULT_NONE && (--countdown == 0 || (countdown < 0 && !once));
-}
-
-static int fail_call(void)
-{
-	if (fault == FAULT_CRASH)
-		_exit(9);
-	errno = fault == FAULT_FULL ? ENOSPC : EIO;
-	return -1;
-}
-
-ssize_t __real_pwrite(int fd, const void *data, size_t len, off_t at);
-ssize_t __wrap_pwrite(int fd, const void *data, size_t len, off_t at);
-ssize_t __wrap_pwrite(int fd, const void *data, size_t len, off_t at)
-{
-	if (is_due()) {
-		/* What is not whole may be there in part. */
-		if (__real_pwrite(fd, data, len / 2, at) < 0)
-			return -1;
-		return fail_call();
-	}
-	return __real_pwrite(fd, data, len, at);
-}
-
-int __real_fdatasync(int fd);
-int __wrap_fdatasync(int fd);
-int __wrap_fdatasync(int fd)
-{
-	return is_due() ? fail_call() : __real_fdatasync(fd);
-}
-
-/* The calls of SQLite. */
-static ssize_t sqlite_pwrite(int fd, const void *data, size_t len, off_t at)
-{
-	return __wrap_pwrite(fd, data, len, at);
-}
-
-static int sqlite_ftruncate(int fd, off_t len)
-{
-	return is_due() ? fail_call() : ftruncate(fd, len);
-}
-
-static void hook_sqlite(void)
-{
-	sqlite3_vfs *vfs = sqlite3_vfs_find(NULL);
-
-	assert_int_equal(vfs->xSetSystemCall(vfs, "pwrite", (sqlite3_syscall_ptr)sqlite_pwrite), SQLITE_OK);
-	assert_int_equal(vfs->xSetSystemCall(vfs, "pwrite64", (sqlite3_syscall_ptr)sqlite_pwrite), SQLITE_OK);
-	assert_int_equal(vfs->xSetSystemCall(vfs, "ftruncate", (sqlite3_syscall_ptr)sqlite_ftruncate), SQLITE_OK);
-}
-
-static void arm(enum fault f, long after, bool f_once)
-{
-	fault = f;
-	countdown = after;
-	once = f_once;
-}
 
 /* -- worlds ---------------------------------------------------------------------------- */
 
@@ -121,7 +51,7 @@ static int teardown(void **state)
 {
 	struct world *w = *state;
 
-	arm(FAULT_NONE, 0, false);
+	fault_arm(FAULT_NONE, 0, false);
 	genesis_free(w->g);
 	world_remove(w->dir);
 	free(w);
@@ -335,10 +265,10 @@ static void failing_calls(void **state)
 			uint64_t promised;
 
 			remove_ledger(w);
-			arm(kind & 1 ? FAULT_FULL : FAULT_IO, k, kind & 2);
+			fault_arm(kind & 1 ? FAULT_FULL : FAULT_IO, k, kind & 2);
 			promised = run_faulty(w, kind & 2, -1);
-			reached = countdown <= 0;
-			arm(FAULT_NONE, 0, false);
+			reached = fault_reached();
+			fault_arm(FAULT_NONE, 0, false);
 			check_after(w, promised);
 		}
 		assert_true(k < 1000);
@@ -364,7 +294,7 @@ static void crashes(void **state)
 		assert_true(child >= 0);
 		if (child == 0) {
 			close(fds[0]);
-			arm(FAULT_CRASH, 1 + rand_below(70), false);
+			fault_arm(FAULT_CRASH, 1 + rand_below(70), false);
 			run_faulty(w, false, fds[1]);
 			_exit(0);
 		}
@@ -622,6 +552,6 @@ int main(void)
 	if (crypto_init() < 0)
 		return 1;
 	log_set_level(LOG_LEVEL_ERROR);
-	hook_sqlite();
+	fault_hook_sqlite();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
