@@ -183,3 +183,24 @@ int ledger_import(struct ledger *l, uint64_t *ret_entries, FILE *in, char why[LE
 		*ret_entries = l->committed.tree.size - m.start;
 	return r;
 }
+
+int ledger_stream_genesis(struct genesis **ret, FILE *in, char why[LEDGER_WHY_CAP])
+{
+	struct journal_line j = { .genesis = NULL };
+	char *text = NULL, because[GENESIS_WHY_CAP];
+	size_t cap = 0;
+	ssize_t n = getline(&text, &cap, in);
+	int r = n > 0 ? journal_line_read(&j, text, (size_t)n) : ERR_MALFORMED;
+
+	free(text);
+	if (r < 0 || !j.genesis || fseek(in, 0, SEEK_SET) < 0) {
+		snprintf(why, LEDGER_WHY_CAP, "not a journal's export, whose first line is a genesis document");
+		r = ERR_MALFORMED;
+	} else {
+		r = genesis_read(ret, because, j.genesis, j.genesis_len);
+		if (r < 0)
+			snprintf(why, LEDGER_WHY_CAP, "its genesis document: %s", because);
+	}
+	journal_line_free(&j);
+	return r;
+}

@@ -365,6 +365,9 @@ int ledger_verify(struct ledger *l, struct ledger_report *ret, int (*progress)(v
  */
 int ledger_export(struct ledger *l, FILE *out);
 
+/* The network of such a stream, from its first line; `in` is then at its start again. */
+int ledger_stream_genesis(struct genesis **ret, FILE *in, char why[LEDGER_WHY_CAP]);
+
 /*
  * Append what `in` has beyond this ledger's height; what both have must be the same. Every
  * checkpoint in it is checked, and the last line must be one. All is committed at
