@@ -20,7 +20,7 @@
 #include <nonos/mem.h>
 #include <nonos/token.h>
 
-#include "metrics_server.h"
+#include "http_server.h"
 #include "process.h"
 
 enum {
@@ -571,7 +571,7 @@ static void keeper_end(struct keeper *k)
 	struct event *const events[] = { k->second, k->hour, k->watchdog, k->stop_timer };
 
 	hand_over_refuse(k->hand_over, "the running nonosd stops");
-	metrics_server_free(k->metrics);
+	http_server_free(k->metrics);
 	ctl_server_free(k->control);
 	k->control = NULL;
 	token_store_free(k->tokens);

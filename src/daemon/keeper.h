@@ -37,7 +37,7 @@
 struct evbuffer;
 struct event;
 struct event_base;
-struct metrics_server;
+struct http_server;
 
 enum keeper_state {
 	KEEPER_STARTING,	/* the workers do not all listen yet */
@@ -73,7 +73,7 @@ struct keeper {
 	struct team *team;
 	struct asks *asks;		/* questions to the workers */
 	struct ctl_server *control;
-	struct metrics_server *metrics;	/* NULL: none */
+	struct http_server *metrics;	/* NULL: none */
 	struct ctl_commands commands;
 	struct token_store *tokens;
 	gid_t control_group;		/* of the socket; -1: the daemon's own */

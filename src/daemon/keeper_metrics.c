@@ -4,6 +4,7 @@
 #include "keeper.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include <event2/buffer.h>
@@ -14,8 +15,8 @@
 #include <nonos/log.h>
 #include <nonos/mem.h>
 
+#include "http_server.h"
 #include "metrics.h"
-#include "metrics_server.h"
 #include "process.h"
 
 static const char *const states[] = { "starting", "running", "draining", "stopping", NULL };
@@ -109,9 +110,19 @@ void keeper_metrics_text(struct keeper *k, struct evbuffer *out)
 	free(f);
 }
 
-static void format(void *arg, struct evbuffer *out)
+static void on_request(void *arg, struct http_exchange *x)
 {
-	keeper_metrics_text(arg, out);
+	struct evbuffer *body = evbuffer_new();
+	bool found = strcmp(x->path, "/metrics") == 0;
+
+	if (!body)
+		mem_fail();
+	if (found)
+		keeper_metrics_text(arg, body);
+	else
+		evbuffer_add_printf(body, "Metrics are at /metrics.\n");
+	http_answer(x, found ? 200 : 404, found ? "text/plain; version=0.0.4; charset=utf-8" : NULL, body);
+	evbuffer_free(body);
 }
 
 /* A socket that nobody asked for must not keep a relay from starting. */
@@ -119,14 +130,15 @@ int keeper_metrics_start(struct keeper *k, char *err, size_t err_cap)
 {
 	const struct config *c = k->config;
 	char *path = config_metrics_socket(c);
-	struct metrics_place place = {
+	struct http_place place = {
+		.name = "Metrics", .connections_max = 16, .time_s = 10,
 		.addrs = c->metrics_listen.v, .n_addrs = c->metrics_listen.n,
 		.path = path, .mode = (mode_t)c->metrics_socket_mode,
 	};
 	int r = 0;
 
 	if (c->metrics)
-		r = metrics_server_new(&k->metrics, k->base, &place, format, k, err, err_cap);
+		r = http_server_new(&k->metrics, k->base, &place, on_request, k, err, err_cap);
 	if (r < 0 && !c->metrics_socket && !c->metrics_listen.n) {
 		log_warn("%s The relay goes on without; \"metrics_socket\" in section [node] says where else, "
 			 "\"metrics = no\" that none are wanted.", err);

@@ -7,9 +7,6 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 #include <event2/buffer.h>
@@ -21,7 +18,6 @@
 
 #include "../../relay/counters.h"
 #include "../../src/daemon/metrics.h"
-#include "../../src/daemon/metrics_server.h"
 
 /* -- text --------------------------------------------------------------------- */
 
@@ -193,134 +189,6 @@ static void test_places(void **state)
 	assert_int_equal(c.commands_out[CELL_RELAY], 1);
 }
 
-/* -- requests ------------------------------------------------------------------- */
-
-static void expect_status(int status, const char *text)
-{
-	int got = metrics_request(text, strlen(text));
-
-	if (got != status)
-		fail_msg("%d, not %d: %s", got, status, text);
-}
-
-static void test_request(void **state)
-{
-	(void)state;
-	expect_status(200, "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n");
-	expect_status(200, "GET /metrics HTTP/1.0\r\n\r\n");
-	expect_status(200, "GET /metrics?collect=all HTTP/1.1\r\nContent-Length: 0\r\n\r\n");
-	expect_status(404, "GET / HTTP/1.1\r\n\r\n");
-	expect_status(404, "GET /metricsx HTTP/1.1\r\n\r\n");
-	expect_status(404, "GET /metrics/ HTTP/1.1\r\n\r\n");
-	expect_status(404, "GET http://x/metrics HTTP/1.1\r\n\r\n");
-	expect_status(405, "POST /metrics HTTP/1.1\r\n\r\n");
-	expect_status(405, "HEAD /metrics HTTP/1.1\r\n\r\n");
-	expect_status(405, "get /metrics HTTP/1.1\r\n\r\n");
-	expect_status(413, "GET /metrics HTTP/1.1\r\nContent-Length: 10\r\n\r\n");
-	expect_status(413, "GET /metrics HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n");
-	expect_status(400, "GET /metrics HTTP/2.0\r\n\r\n");
-	expect_status(400, "GET /metrics\r\n\r\n");
-	expect_status(400, "GET  /metrics HTTP/1.1\r\n\r\n");
-	expect_status(400, " /metrics HTTP/1.1\r\n\r\n");
-	expect_status(400, "GET /metrics HTTP/1.1\r\nno colon\r\n\r\n");
-	expect_status(400, "GET /metrics HTTP/1.1\r\n");
-	expect_status(400, "\r\n\r\n");
-	expect_status(400, "");
-}
-
-/* -- the server ------------------------------------------------------------------ */
-
-static void hello(void *arg, struct evbuffer *out)
-{
-	(void)arg;
-	evbuffer_add_printf(out, "hello 1\n");
-}
-
-static int dial(const struct sockaddr_un *sun)
-{
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-
-	assert_true(fd >= 0);
-	assert_int_equal(connect(fd, (const struct sockaddr *)sun, sizeof(*sun)), 0);
-	return fd;
-}
-
-/* All that comes until the end of the connection, which must come. */
-static void read_all(struct event_base *base, int fd, char *out, size_t cap)
-{
-	size_t len = 0;
-	ssize_t n = -1;
-
-	for (int i = 0; i < 200 && n != 0 && len + 1 < cap; i++) {
-		event_base_loop(base, EVLOOP_NONBLOCK);
-		n = recv(fd, out + len, cap - 1 - len, 0);
-		len += n > 0 ? (size_t)n : 0;
-	}
-	assert_int_equal(n, 0);
-	out[len] = '\0';
-	close(fd);
-}
-
-static void test_server(void **state)
-{
-	struct sockaddr_un sun = { .sun_family = AF_UNIX };
-	struct event_base *base = event_base_new();
-	struct metrics_place place = { .path = sun.sun_path, .mode = 0600 };
-	struct metrics_server *s, *other = NULL;
-	char err[256], reply[2048], flood[METRICS_REQUEST_MAX + 100];
-	int held[METRICS_CONNECTIONS_MAX], fd;
-
-	(void)state;
-	snprintf(sun.sun_path, sizeof(sun.sun_path), "/tmp/nonos-test-metrics-%ld.sock", (long)getpid());
-	assert_int_equal(metrics_server_new(&s, base, &place, hello, NULL, err, sizeof(err)), 0);
-	/* Another that lives is not pushed aside. */
-	assert_int_equal(metrics_server_new(&other, base, &place, hello, NULL, err, sizeof(err)), ERR_BUSY);
-	assert_null(other);
-
-	fd = dial(&sun);
-	assert_int_equal(send(fd, "GET /metrics HT", 15, 0), 15);
-	event_base_loop(base, EVLOOP_NONBLOCK);
-	assert_int_equal(send(fd, "TP/1.1\r\nHost: x\r\n\r\n", 19, 0), 19);
-	shutdown(fd, SHUT_WR);
-	read_all(base, fd, reply, sizeof(reply));
-	assert_non_null(strstr(reply, "HTTP/1.1 200 OK\r\n"));
-	assert_non_null(strstr(reply, "Content-Type: text/plain; version=0.0.4; charset=utf-8\r\n"));
-	assert_non_null(strstr(reply, "Content-Length: 8\r\n"));
-	assert_non_null(strstr(reply, "\r\n\r\nhello 1\n"));
-
-	fd = dial(&sun);
-	memset(flood, 'A', sizeof(flood));
-	assert_int_equal(send(fd, flood, sizeof(flood), 0), sizeof(flood));
-	event_base_loop(base, EVLOOP_NONBLOCK);
-	event_base_loop(base, EVLOOP_NONBLOCK);
-	shutdown(fd, SHUT_WR);
-	read_all(base, fd, reply, sizeof(reply));
-	assert_non_null(strstr(reply, "HTTP/1.1 431 "));
-
-	/* One more than may be open is closed at once; with one less there is room again. */
-	for (size_t i = 0; i < METRICS_CONNECTIONS_MAX; i++) {
-		held[i] = dial(&sun);
-		event_base_loop(base, EVLOOP_NONBLOCK);
-	}
-	read_all(base, dial(&sun), reply, sizeof(reply));
-	assert_string_equal(reply, "");
-	close(held[0]);
-	event_base_loop(base, EVLOOP_NONBLOCK);
-	event_base_loop(base, EVLOOP_NONBLOCK);
-	fd = dial(&sun);
-	assert_int_equal(send(fd, "GET / HTTP/1.1\r\n\r\n", 18, 0), 18);
-	event_base_loop(base, EVLOOP_NONBLOCK);
-	event_base_loop(base, EVLOOP_NONBLOCK);
-	shutdown(fd, SHUT_WR);
-	read_all(base, fd, reply, sizeof(reply));
-	assert_non_null(strstr(reply, "HTTP/1.1 404 "));
-	for (size_t i = 1; i < METRICS_CONNECTIONS_MAX; i++)
-		close(held[i]);
-	metrics_server_free(s);
-	assert_int_not_equal(access(sun.sun_path, F_OK), 0);
-	event_base_free(base);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -329,8 +197,6 @@ int main(void)
 		cmocka_unit_test(test_facts),
 		cmocka_unit_test(test_tokens),
 		cmocka_unit_test(test_places),
-		cmocka_unit_test(test_request),
-		cmocka_unit_test(test_server),
 	};
 
 	clock_update();

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "metrics_server.h"
+#include "http_server.h"
 
 #include <errno.h>
 #include <stdbool.h>
@@ -26,16 +26,22 @@
 enum { BACKLOG = 16 };
 
 struct connection {
-	struct metrics_server *server;
+	struct http_exchange x;	/* first: http_answer() is given this */
+	struct http_server *server;
 	struct connection *next, **prev;
 	struct bufferevent *bev;
 	struct event *deadline;
-	bool answered;
+	struct http_head head;
+	char *body;
+	bool has_head, waits, answered;
 	bool ended;		/* the client sends no more */
 };
 
-struct metrics_server {
+struct http_server {
 	struct event_base *base;
+	const char *name;
+	unsigned connections_max, time_s;
+	size_t body_max;
 	struct evconnlistener **listeners;
 	size_t n_listeners;
 	char *path;		/* of the socket file, once it is ours */
@@ -43,7 +49,7 @@ struct metrics_server {
 	ino_t ino;
 	struct connection *connections;
 	unsigned n_connections;
-	void (*format)(void *arg, struct evbuffer *out);
+	void (*request)(void *arg, struct http_exchange *x);
 	void *arg;
 };
 
@@ -54,77 +60,109 @@ static bool starts_with(const char *text, size_t len, const char *word)
 	return len >= strlen(word) && strncasecmp(text, word, strlen(word)) == 0;
 }
 
-/* Whether a header line says that a body follows. */
-static bool announces_body(const char *line, size_t len)
+/* The length in a Content-Length line: at most eight digits, so that nothing overflows. */
+static int read_length(size_t *ret, const char *text, size_t len)
+{
+	size_t v = 0, digits = 0;
+
+	while (len > 0 && *text == ' ') {
+		text++;
+		len--;
+	}
+	for (; digits < len && text[digits] >= '0' && text[digits] <= '9' && digits < 8; digits++)
+		v = v * 10 + (size_t)(text[digits] - '0');
+	if (digits == 0 || digits != len)
+		return 400;
+	*ret = v;
+	return 200;
+}
+
+static int read_header(struct http_head *h, const char *line, size_t len, bool *has_length)
 {
 	size_t at = strlen("Content-Length:");
 
+	if (!memchr(line, ':', len) || memchr(line, '\0', len))
+		return 400;
 	if (starts_with(line, len, "Transfer-Encoding:"))
-		return true;
+		return 413;
 	if (!starts_with(line, len, "Content-Length:"))
-		return false;
-	while (at < len && (line[at] == ' ' || line[at] == '0'))
-		at++;
-	return at < len;
+		return 200;
+	if (*has_length)
+		return 400;
+	*has_length = true;
+	return read_length(&h->body_len, line + at, len - at);
 }
 
-static int check_headers(const char *text, size_t len)
+static int read_headers(struct http_head *h, const char *text, size_t len)
 {
+	bool has_length = false;
+
 	while (len) {
 		const char *end = memmem(text, len, "\r\n", 2);
-		size_t n = end ? (size_t)(end - text) : len;
+		size_t n = end ? (size_t)(end - text) : 0;
+		int status;
 
-		if (!end || memchr(text, '\0', n))
+		if (!end)
 			return 400;
 		if (n == 0)
 			return len == 2 ? 200 : 400;
-		if (!memchr(text, ':', n))
-			return 400;
-		if (announces_body(text, n))
-			return 413;
+		status = read_header(h, text, n, &has_length);
+		if (status != 200)
+			return status;
 		text += n + 2;
 		len -= n + 2;
 	}
 	return 400;
 }
 
-/* "GET /metrics HTTP/1.1": cut it at its two spaces. */
-static int check_line(const char *line, size_t len)
+static enum http_method read_method(const char *text, size_t len)
 {
-	const char *target = memchr(line, ' ', len), *version;
-	size_t target_len;
+	if (len == 3 && memcmp(text, "GET", 3) == 0)
+		return HTTP_GET;
+	return len == 4 && memcmp(text, "POST", 4) == 0 ? HTTP_POST : HTTP_OTHER;
+}
+
+/* "GET /metrics HTTP/1.1": cut it at its two spaces. */
+static int read_line(struct http_head *h, const char *line, size_t len)
+{
+	const char *target = memchr(line, ' ', len), *version, *query;
 
 	if (!target || target == line)
 		return 400;
+	h->method = read_method(line, (size_t)(target - line));
 	target++;
 	version = memchr(target, ' ', len - (size_t)(target - line));
 	if (!version || version == target)
 		return 400;
-	target_len = (size_t)(version - target);
+	h->path = target;
+	h->path_len = (size_t)(version - target);
 	version++;
 	if ((size_t)(line + len - version) != 8 || memcmp(version, "HTTP/1.", 7) != 0 ||
 	    (version[7] != '0' && version[7] != '1'))
 		return 400;
-	if (target - line != 4 || memcmp(line, "GET", 3) != 0)
-		return 405;
-	if (memchr(target, '?', target_len))
-		target_len = (size_t)((const char *)memchr(target, '?', target_len) - target);
-	return target_len == 8 && memcmp(target, "/metrics", 8) == 0 ? 200 : 404;
+	query = memchr(target, '?', h->path_len);
+	if (query)
+		h->path_len = (size_t)(query - target);
+	return memchr(h->path, '\0', h->path_len) ? 400 : 200;
 }
 
-int metrics_request(const char *text, size_t len)
+int http_head_parse(struct http_head *ret, const char *text, size_t len, size_t body_max)
 {
 	const char *end = memmem(text, len, "\r\n", 2);
 	size_t line_len = end ? (size_t)(end - text) : 0;
-	int status, headers;
+	struct http_head h = { .body_len = 0 };
+	int status;
 
 	if (!end)
 		return 400;
-	status = check_line(text, line_len);
-	if (status == 400)
-		return status;
-	headers = check_headers(end + 2, len - line_len - 2);
-	return headers == 200 ? status : headers;
+	status = read_line(&h, text, line_len);
+	if (status == 200)
+		status = read_headers(&h, end + 2, len - line_len - 2);
+	if (status == 200 && h.body_len > (h.method == HTTP_POST ? body_max : 0))
+		status = 413;
+	if (status == 200)
+		*ret = h;
+	return status;
 }
 
 /* -- answers ------------------------------------------------------------------ */
@@ -138,10 +176,18 @@ static const char *status_text(int status)
 		return "Not Found";
 	case 405:
 		return "Method Not Allowed";
+	case 409:
+		return "Conflict";
 	case 413:
 		return "Content Too Large";
+	case 422:
+		return "Unprocessable Content";
+	case 429:
+		return "Too Many Requests";
 	case 431:
 		return "Request Header Fields Too Large";
+	case 503:
+		return "Service Unavailable";
 	default:
 		return "Bad Request";
 	}
@@ -149,57 +195,95 @@ static const char *status_text(int status)
 
 static void connection_free(struct connection *c)
 {
+	if (c->waits && c->x.gone)
+		c->x.gone(&c->x);
 	*c->prev = c->next;
 	if (c->next)
 		c->next->prev = c->prev;
 	c->server->n_connections--;
 	event_free(c->deadline);
 	bufferevent_free(c->bev);
+	free(c->x.path);
+	free(c->body);
 	free(c);
 }
 
-static void answer(struct connection *c, int status)
+void http_answer(struct http_exchange *x, int status, const char *type, struct evbuffer *body)
 {
-	struct evbuffer *out = bufferevent_get_output(c->bev), *body = evbuffer_new();
+	struct connection *c = (struct connection *)x;
+	struct evbuffer *out = bufferevent_get_output(c->bev);
+
+	c->waits = false;
+	c->answered = true;
+	if (status != 200 && evbuffer_get_length(body) == 0)
+		evbuffer_add_printf(body, "%d %s\n", status, status_text(status));
+	evbuffer_add_printf(out, "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n%s"
+			    "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n",
+			    status, status_text(status), type ? type : "text/plain; charset=utf-8",
+			    evbuffer_get_length(body),
+			    status != 405 ? "" : c->server->body_max ? "Allow: GET, POST\r\n" : "Allow: GET\r\n");
+	evbuffer_add_buffer(out, body);
+}
+
+static void answer_status(struct connection *c, int status)
+{
+	struct evbuffer *body = evbuffer_new();
 
 	if (!body)
 		mem_fail();
-	c->answered = true;
-	if (status == 200)
-		c->server->format(c->server->arg, body);
-	else
-		evbuffer_add_printf(body, "%d %s; metrics are at /metrics, by GET.\n", status, status_text(status));
-	evbuffer_add_printf(out, "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\n%s"
-			    "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n",
-			    status, status_text(status),
-			    status == 200 ? "text/plain; version=0.0.4; charset=utf-8" : "text/plain; charset=utf-8",
-			    evbuffer_get_length(body), status == 405 ? "Allow: GET\r\n" : "");
-	evbuffer_add_buffer(out, body);
+	http_answer(&c->x, status, NULL, body);
 	evbuffer_free(body);
+}
+
+/* The request is whole: hand it over. */
+static void hand_over(struct connection *c, struct evbuffer *in)
+{
+	c->body = mem_new(c->head.body_len + 1);
+	evbuffer_remove(in, c->body, c->head.body_len);
+	c->x.post = c->head.method == HTTP_POST;
+	c->x.body = c->body;
+	c->x.body_len = c->head.body_len;
+	c->waits = true;
+	if (c->head.method == HTTP_OTHER || (c->x.post && !c->server->body_max))
+		answer_status(c, 405);
+	else
+		c->server->request(c->server->arg, &c->x);
+}
+
+/* True once the head is there and good. */
+static bool take_head(struct connection *c, struct evbuffer *in)
+{
+	struct evbuffer_ptr end = evbuffer_search(in, "\r\n\r\n", 4, NULL);
+	size_t len = end.pos < 0 ? 0 : (size_t)end.pos + 4;
+	int status;
+
+	if (end.pos < 0 && evbuffer_get_length(in) < HTTP_HEAD_MAX)
+		return false;
+	status = end.pos < 0 || len > HTTP_HEAD_MAX
+		 ? 431 : http_head_parse(&c->head, (const char *)evbuffer_pullup(in, (ssize_t)len), len, c->server->body_max);
+	if (status == 200) {
+		c->x.path = mem_strndup(c->head.path, c->head.path_len);
+		c->head.path = NULL;
+		evbuffer_drain(in, len);
+	} else {
+		answer_status(c, status);
+	}
+	return status == 200;
 }
 
 static void read_cb(struct bufferevent *bev, void *arg)
 {
 	struct evbuffer *in = bufferevent_get_input(bev);
 	struct connection *c = arg;
-	struct evbuffer_ptr end;
-	size_t len;
 
 	clock_update();
-	if (c->answered) {
-		/* What comes behind a request is nothing we answer. */
+	if (!c->has_head && !c->answered)
+		c->has_head = take_head(c, in);
+	if (c->has_head && !c->waits && !c->answered && evbuffer_get_length(in) >= c->head.body_len)
+		hand_over(c, in);
+	/* What comes behind a request is nothing we answer. */
+	if (c->answered || c->waits)
 		evbuffer_drain(in, evbuffer_get_length(in));
-		return;
-	}
-	end = evbuffer_search(in, "\r\n\r\n", 4, NULL);
-	if (end.pos < 0) {
-		if (evbuffer_get_length(in) >= METRICS_REQUEST_MAX)
-			answer(c, 431);
-		return;
-	}
-	len = (size_t)end.pos + 4;
-	answer(c, len > METRICS_REQUEST_MAX ? 431 : metrics_request((const char *)evbuffer_pullup(in, (ssize_t)len), len));
-	evbuffer_drain(in, evbuffer_get_length(in));
 }
 
 /*
@@ -221,7 +305,8 @@ static void event_cb(struct bufferevent *bev, short what, void *arg)
 	struct connection *c = arg;
 
 	/* A client that closed its half after the request still gets the answer. */
-	c->ended = what & BEV_EVENT_EOF && evbuffer_get_length(bufferevent_get_output(bev));
+	c->ended = what & BEV_EVENT_EOF && !(what & BEV_EVENT_ERROR) &&
+		   (c->waits || evbuffer_get_length(bufferevent_get_output(bev)));
 	if (!c->ended)
 		connection_free(c);
 }
@@ -235,14 +320,14 @@ static void deadline_cb(evutil_socket_t fd, short what, void *arg)
 
 static void accept_cb(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *sa, int sa_len, void *arg)
 {
-	static const struct timeval time = { .tv_sec = METRICS_TIME_S };
-	struct metrics_server *s = arg;
+	struct http_server *s = arg;
+	struct timeval time = { .tv_sec = s->time_s };
 	struct connection *c;
 
 	(void)listener;
 	(void)sa;
 	(void)sa_len;
-	if (s->n_connections >= METRICS_CONNECTIONS_MAX) {
+	if (s->n_connections >= s->connections_max) {
 		close(fd);
 		return;
 	}
@@ -259,7 +344,7 @@ static void accept_cb(struct evconnlistener *listener, evutil_socket_t fd, struc
 	s->connections = c;
 	s->n_connections++;
 	bufferevent_setcb(c->bev, read_cb, write_cb, event_cb, c);
-	bufferevent_setwatermark(c->bev, EV_READ, 0, METRICS_REQUEST_MAX);
+	bufferevent_setwatermark(c->bev, EV_READ, 0, HTTP_HEAD_MAX + s->body_max);
 	bufferevent_enable(c->bev, EV_READ | EV_WRITE);
 	evtimer_add(c->deadline, &time);
 }
@@ -267,20 +352,21 @@ static void accept_cb(struct evconnlistener *listener, evutil_socket_t fd, struc
 /* Out of descriptors, most likely: the listener stays, and tries again by itself. */
 static void accept_error_cb(struct evconnlistener *listener, void *arg)
 {
+	struct http_server *s = arg;
+
 	(void)listener;
-	(void)arg;
-	log_limited(LOG_LEVEL_WARN, "The metrics server cannot accept.");
+	log_limited(LOG_LEVEL_WARN, "%s: the server cannot accept.", s->name);
 }
 
 /* -- sockets ------------------------------------------------------------------ */
 
 static int fail(const char *where, const char *what, int code, char *err, size_t err_cap)
 {
-	snprintf(err, err_cap, "Metrics on %s: %s.", where, what);
+	snprintf(err, err_cap, "%s: %s.", where, what);
 	return code;
 }
 
-static void add_listener(struct metrics_server *s, int fd)
+static void add_listener(struct http_server *s, int fd)
 {
 	struct evconnlistener *l = evconnlistener_new(s->base, accept_cb, s,
 						      LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, fd);
@@ -292,7 +378,7 @@ static void add_listener(struct metrics_server *s, int fd)
 	s->listeners[s->n_listeners++] = l;
 }
 
-static int listen_port(struct metrics_server *s, const struct addr *a, char *err, size_t err_cap)
+static int listen_port(struct http_server *s, const struct addr *a, char *err, size_t err_cap)
 {
 	struct sockaddr_storage ss;
 	socklen_t len = addr_to_sockaddr(&ss, a);
@@ -332,7 +418,7 @@ static int remove_stale(const struct sockaddr_un *sun, char *err, size_t err_cap
 	return r;
 }
 
-static int listen_path(struct metrics_server *s, const char *path, mode_t mode, char *err, size_t err_cap)
+static int listen_path(struct http_server *s, const char *path, mode_t mode, char *err, size_t err_cap)
 {
 	struct sockaddr_un sun = { .sun_family = AF_UNIX };
 	struct stat st;
@@ -366,28 +452,29 @@ static int listen_path(struct metrics_server *s, const char *path, mode_t mode, 
 	return 0;
 }
 
-int metrics_server_new(struct metrics_server **ret, struct event_base *base, const struct metrics_place *place,
-		       void (*format)(void *arg, struct evbuffer *out), void *arg, char *err, size_t err_cap)
+int http_server_new(struct http_server **ret, struct event_base *base, const struct http_place *place,
+		    void (*request)(void *arg, struct http_exchange *x), void *arg, char *err, size_t err_cap)
 {
-	struct metrics_server *s = mem_new(sizeof(*s));
+	struct http_server *s = mem_new(sizeof(*s));
+	char why[512] = "";
 	int r = 0;
 
-	s->base = base;
-	s->format = format;
-	s->arg = arg;
+	*s = (struct http_server){ .base = base, .name = place->name, .connections_max = place->connections_max,
+				   .time_s = place->time_s, .body_max = place->body_max, .request = request, .arg = arg };
 	for (size_t i = 0; r == 0 && i < place->n_addrs; i++)
-		r = listen_port(s, &place->addrs[i], err, err_cap);
+		r = listen_port(s, &place->addrs[i], why, sizeof(why));
 	if (r == 0 && place->path)
-		r = listen_path(s, place->path, place->mode, err, err_cap);
+		r = listen_path(s, place->path, place->mode, why, sizeof(why));
 	if (r < 0) {
-		metrics_server_free(s);
+		snprintf(err, err_cap, "%s on %s", place->name, why);
+		http_server_free(s);
 		return r;
 	}
 	*ret = s;
 	return 0;
 }
 
-void metrics_server_free(struct metrics_server *s)
+void http_server_free(struct http_server *s)
 {
 	struct stat st;
 
