@@ -18,7 +18,7 @@
 #include <nonos/log.h>
 
 #include "counters.h"
-#include "metrics_server.h"
+#include "http_server.h"
 #include "process.h"
 
 bool keeper_may_write(const struct keeper *k)
@@ -104,7 +104,7 @@ static void on_taken(void *arg, pid_t pid)
 	event_del(k->watchdog);
 	ctl_server_release(k->control);
 	k->control = NULL;
-	metrics_server_free(k->metrics);
+	http_server_free(k->metrics);
 	k->metrics = NULL;
 	directory_free(k->directory);
 	k->directory = NULL;
