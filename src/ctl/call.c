@@ -23,6 +23,10 @@ static const struct table_column key_columns[] = {
 	{ "name", "name", TABLE_TEXT }, { "address", "address", TABLE_TEXT }, { "kdf.name", "kdf", TABLE_TEXT },
 	{ "error", "error", TABLE_TEXT },
 };
+static const struct table_column backup_columns[] = {
+	{ "name", "name", TABLE_TEXT }, { "mode", "mode", TABLE_TEXT }, { "bytes", "size", TABLE_BYTES },
+};
+static const struct table backup_table = { "files", backup_columns, 3 };
 static const struct table key_table = { "keys", key_columns, 4 };
 
 /*
@@ -46,7 +50,7 @@ static const struct {
 	{ COMMAND_ID_ledger_proof, view_money, NULL },
 	{ COMMAND_ID_stake_status, view_stakes, &table_stakes },
 	{ COMMAND_ID_stake_tiers, NULL, &table_tiers },
-	{ COMMAND_ID_key_list, NULL, &key_table },
+	{ COMMAND_ID_key_list, NULL, &key_table }, { COMMAND_ID_backup_list, NULL, &backup_table },
 };
 
 int complain(enum exit_code status, const char *fmt, ...)

@@ -15,8 +15,7 @@
 
 static const char default_config[] = NONOS_SYSCONFDIR "/nonosd.conf";
 
-/* The file that is named, else that of the running daemon, else the one that is installed. malloc()ed. */
-static char *config_path(const struct invocation *in, const char *param)
+char *config_path(const struct invocation *in, const char *param)
 {
 	const char *named = param_text(in->params, param);
 	json_t *params, *answer = NULL;

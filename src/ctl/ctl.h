@@ -117,6 +117,9 @@ int file_create(const char *path, const char *text, size_t len, mode_t mode);
 /* The same for JSON, mode 0600. */
 int file_create_json(const char *path, const json_t *value);
 
+/* The configuration that `param` names, else that of the running daemon, else the one that is installed. malloc()ed. */
+char *config_path(const struct invocation *in, const char *param);
+
 /* -- view.c ---------------------------------------------------------------------- */
 
 /* Print text that may come from strangers: printable ASCII as it is, all else as \xNN. */
