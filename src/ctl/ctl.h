@@ -49,6 +49,20 @@ struct invocation {
  */
 int invocation_parse(struct invocation *ret, char group[COMMAND_WORDS_CAP], int argc, char **argv);
 
+/* Options of every command, as if they were arguments; with those of a letter, too. */
+struct general_option {
+	char letter;			/* '\0': none */
+	struct command_arg arg;
+};
+
+const struct general_option *general_options(size_t *ret_n);
+
+/* Whether the `len` bytes of an option spell a parameter's name: dashes stand for underscores. */
+bool option_spells(const char *option, size_t len, const char *name);
+
+/* Whether a long option takes a value; one name means the same to all commands. -1: no command has it. */
+int option_takes_value(const char *option, size_t len);
+
 /* -- help.c ---------------------------------------------------------------------- */
 
 /* Help on one command, on those whose words begin with `group`, or on all ("" ). */

@@ -7,20 +7,6 @@
 
 enum { COLUMN = 24 };
 
-static void print_options(void)
-{
-	printf("\nOptions of every command:\n"
-	       "  -s, --socket PATH      control socket (NONOS_SOCKET; /run/nonos/control.sock)\n"
-	       "      --token FILE|@NAME use the rights of a token in a file or variable (NONOS_TOKEN)\n"
-	       "  -j, --json             print the answer as one JSON object\n"
-	       "      --format FORMAT    print it as text, table, json, jsonl, csv or tsv\n"
-	       "  -n, --dry-run          for commands that change something: say what would be done\n"
-	       "  -t, --timeout SECONDS  how long to wait for the daemon (10)\n"
-	       "  -h, --help             help on a command, or on those that begin with its words\n"
-	       "  -V, --version\n\n"
-	       "Exit status: 0 done, 1 refused or failed, 2 wrong usage, 3 no daemon, 4 no answer.\n");
-}
-
 static void print_row(const char *head, const char *sentence)
 {
 	if (strlen(head) >= COLUMN - 1)
@@ -28,6 +14,27 @@ static void print_row(const char *head, const char *sentence)
 	else
 		printf("  %-*s", COLUMN, head);
 	printf("%s\n", sentence);
+}
+
+static void print_options(void)
+{
+	const struct general_option *all;
+	char head[2 * COMMAND_WORDS_CAP];
+	size_t n;
+
+	all = general_options(&n);
+	printf("\nOptions of every command:\n");
+	for (size_t i = 0; i < n; i++) {
+		const struct command_arg *a = &all[i].arg;
+		bool choice = a->kind == KIND_CHOICE;
+
+		snprintf(head, sizeof(head), "%c%c%c --%s%s%s", all[i].letter ? '-' : ' ', all[i].letter ? all[i].letter : ' ',
+			 all[i].letter ? ',' : ' ', a->name, a->placeholder[0] ? " " : "", choice ? "FORMAT" : a->placeholder);
+		print_row(head, a->sentence);
+		if (choice)
+			printf("%*s%s\n", COLUMN + 2, "", a->placeholder);
+	}
+	printf("\nExit status: 0 done, 1 refused or failed, 2 wrong usage, 3 no daemon, 4 no answer.\n");
 }
 
 static void print_arg(const struct command_arg *a)

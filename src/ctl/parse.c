@@ -26,22 +26,32 @@ struct parse {
 /* -- options of every command -------------------------------------------------------- */
 
 enum general {
-	OPTION_SOCKET, OPTION_TOKEN, OPTION_TIMEOUT, OPTION_FORMAT, OPTION_JSON, OPTION_DRY_RUN, OPTION_HELP, OPTION_VERSION,
+	OPTION_SOCKET, OPTION_TOKEN, OPTION_JSON, OPTION_FORMAT, OPTION_DRY_RUN, OPTION_TIMEOUT, OPTION_HELP, OPTION_VERSION,
+	N_GENERALS
 };
 
-static const struct {
-	char letter;			/* '\0': none */
-	const char *name;
-	bool takes_value;
-	enum general which;
-} generals[] = {
-	{ 's', "socket", true, OPTION_SOCKET }, { 't', "timeout", true, OPTION_TIMEOUT },
-	{ '\0', "token", true, OPTION_TOKEN }, { '\0', "format", true, OPTION_FORMAT },
-	{ 'j', "json", false, OPTION_JSON }, { 'n', "dry-run", false, OPTION_DRY_RUN },
-	{ 'h', "help", false, OPTION_HELP }, { 'V', "version", false, OPTION_VERSION },
+static const struct general_option generals[N_GENERALS] = {
+	[OPTION_SOCKET] = { 's', { "socket", KIND_FILE, 1, 4096, 0, "PATH",
+				   "Control socket (NONOS_SOCKET; /run/nonos/control.sock)." } },
+	[OPTION_TOKEN] = { '\0', { "token", KIND_FILE, 1, 4096, 0, "FILE|@NAME",
+				   "Have the rights of the token in a file or a variable (NONOS_TOKEN)." } },
+	[OPTION_JSON] = { 'j', { "json", KIND_FLAG, 0, 0, 0, "", "Print the answer as one JSON object." } },
+	[OPTION_FORMAT] = { '\0', { "format", KIND_CHOICE, 0, 0, 0, "text|table|json|jsonl|csv|tsv",
+				    "How to print the answer." } },
+	[OPTION_DRY_RUN] = { 'n', { "dry-run", KIND_FLAG, 0, 0, 0, "",
+				    "For commands that change something: say what would be done." } },
+	[OPTION_TIMEOUT] = { 't', { "timeout", KIND_INTEGER, 1, TIMEOUT_MAX_S, 0, "SECONDS",
+				    "How long to wait for the daemon (10)." } },
+	[OPTION_HELP] = { 'h', { "help", KIND_FLAG, 0, 0, 0, "",
+				 "Help on a command, or on those that begin with its words." } },
+	[OPTION_VERSION] = { 'V', { "version", KIND_FLAG, 0, 0, 0, "", "Show the version of nonosctl." } },
 };
 
-enum { N_GENERALS = sizeof(generals) / sizeof(generals[0]) };
+const struct general_option *general_options(size_t *ret_n)
+{
+	*ret_n = N_GENERALS;
+	return generals;
+}
 
 static int set_timeout(struct ctl_options *o, const char *text)
 {
@@ -88,14 +98,15 @@ static int set_general(struct ctl_options *o, enum general which, const char *va
 	case OPTION_VERSION:
 		o->version = true;
 		break;
+	case N_GENERALS:
+		break;
 	}
 	return EXIT_OK;
 }
 
 /* -- which option a word is ------------------------------------------------------------ */
 
-/* Compare the `len` bytes of an option with a parameter's name: dashes stand for underscores. */
-static bool spells(const char *option, size_t len, const char *name)
+bool option_spells(const char *option, size_t len, const char *name)
 {
 	size_t i;
 
@@ -108,7 +119,7 @@ static bool spells(const char *option, size_t len, const char *name)
 static const struct command_arg *find_arg(const struct command *c, const char *option, size_t len)
 {
 	for (size_t i = 0; i < c->n_args; i++)
-		if (!(c->args[i].flags & ARG_POSITIONAL) && spells(option, len, c->args[i].name))
+		if (!(c->args[i].flags & ARG_POSITIONAL) && option_spells(option, len, c->args[i].name))
 			return &c->args[i];
 	return NULL;
 }
@@ -116,20 +127,19 @@ static const struct command_arg *find_arg(const struct command *c, const char *o
 static int find_general(const char *option, size_t len, bool is_long)
 {
 	for (int i = 0; i < N_GENERALS; i++)
-		if (is_long ? strlen(generals[i].name) == len && memcmp(generals[i].name, option, len) == 0
+		if (is_long ? strlen(generals[i].arg.name) == len && memcmp(generals[i].arg.name, option, len) == 0
 			    : generals[i].letter == *option)
 			return i;
 	return -1;
 }
 
-/* Whether a long option takes a value; one name means the same to all commands. -1: no command has it. */
-static int takes_value(const char *option, size_t len)
+int option_takes_value(const char *option, size_t len)
 {
 	const struct command *all = commands_all();
 	int general = find_general(option, len, true);
 
 	if (general >= 0)
-		return generals[general].takes_value;
+		return generals[general].arg.kind != KIND_FLAG;
 	for (size_t i = 0; i < COMMAND_COUNT; i++) {
 		const struct command_arg *a = find_arg(&all[i], option, len);
 
@@ -151,7 +161,7 @@ static int walk_long(struct parse *p, int *i, option_fn on_option)
 {
 	const char *option = p->argv[*i] + 2, *value = NULL;
 	size_t len = strcspn(option, "=");
-	int takes = takes_value(option, len);
+	int takes = option_takes_value(option, len);
 
 	if (takes < 0)
 		return complain(EXIT_USAGE, "there is no option --%.*s; see nonosctl --help", (int)len, option);
@@ -175,12 +185,12 @@ static int walk_letters(struct parse *p, int *i)
 
 		if (general < 0)
 			return complain(EXIT_USAGE, "there is no option -%c; see nonosctl --help", *letter);
-		if (generals[general].takes_value) {
+		if (generals[general].arg.kind != KIND_FLAG) {
 			value = letter[1] ? letter + 1 : *i + 1 < p->argc ? p->argv[++*i] : NULL;
 			if (!value)
 				return complain(EXIT_USAGE, "-%c needs a value", *letter);
 		}
-		r = set_general(&p->in->options, generals[general].which, value);
+		r = set_general(&p->in->options, (enum general)general, value);
 		if (r != EXIT_OK || value)
 			return r;
 	}
@@ -216,7 +226,7 @@ static int on_general(struct parse *p, const char *option, size_t len, const cha
 {
 	int general = find_general(option, len, true);
 
-	return general < 0 ? EXIT_OK : set_general(&p->in->options, generals[general].which, value);
+	return general < 0 ? EXIT_OK : set_general(&p->in->options, (enum general)general, value);
 }
 
 /* -- the command ------------------------------------------------------------------------- */
