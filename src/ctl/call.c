@@ -47,9 +47,15 @@ static const struct {
 	{ COMMAND_ID_doctor, view_doctor, &doctor_table },
 	{ COMMAND_ID_ledger_head, view_money, NULL }, { COMMAND_ID_ledger_balance, view_money, NULL },
 	{ COMMAND_ID_ledger_history, NULL, &table_history }, { COMMAND_ID_ledger_supply, view_money, NULL },
-	{ COMMAND_ID_ledger_proof, view_money, NULL },
+	{ COMMAND_ID_ledger_proof, view_money, NULL }, { COMMAND_ID_ledger_submit, view_money, NULL },
+	{ COMMAND_ID_transfer, view_money, NULL }, { COMMAND_ID_stake_deposit, view_money, NULL },
+	{ COMMAND_ID_stake_release, view_money, NULL }, { COMMAND_ID_relay_register, view_money, NULL },
 	{ COMMAND_ID_stake_status, view_stakes, &table_stakes },
 	{ COMMAND_ID_stake_tiers, NULL, &table_tiers },
+	{ COMMAND_ID_rewards_epoch, view_due, &table_due }, { COMMAND_ID_rewards_pending, view_due, &table_due },
+	{ COMMAND_ID_rewards_explain, view_explained, NULL }, { COMMAND_ID_rewards_claims, view_claims, &table_claims },
+	{ COMMAND_ID_rewards_claim, view_claims, &table_claims },
+	{ COMMAND_ID_rewards_relay, view_claims, &table_epochs }, { COMMAND_ID_rewards_history, view_claims, &table_epochs },
 	{ COMMAND_ID_key_list, NULL, &key_table }, { COMMAND_ID_backup_list, NULL, &backup_table },
 };
 

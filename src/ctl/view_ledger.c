@@ -32,6 +32,29 @@ static const struct table_column tier_columns[] = {
 	{ "factor", "FACTOR", TABLE_TEXT },
 };
 
+static const struct table_column due_columns[] = {
+	{ "relay", "RELAY", TABLE_TEXT }, { "due", "TOKENS", TABLE_TOKENS }, { "excluded", "WHY NOT", TABLE_TEXT },
+	{ "payout", "GOES TO", TABLE_TEXT },
+};
+
+static const struct table_column claim_columns[] = {
+	{ "time", "WHEN", TABLE_TIME }, { "epoch", "THROUGH EPOCH", TABLE_NUMBER }, { "amount", "TOKENS", TABLE_TOKENS },
+	{ "cumulative", "IN ALL", TABLE_TOKENS }, { "state", "STATE", TABLE_TEXT }, { "entry", "ENTRY", TABLE_NUMBER },
+};
+
+static const struct table_column risk_columns[] = {
+	{ "what", "RISK", TABLE_TEXT }, { "do", "WHAT HELPS", TABLE_TEXT }, { "at", "FROM", TABLE_TIME },
+};
+
+static const struct table_column epoch_columns[] = {
+	{ "epoch", "EPOCH", TABLE_NUMBER }, { "ended", "ENDED", TABLE_TIME }, { "relay", "RELAY", TABLE_TEXT },
+	{ "due", "TOKENS", TABLE_TOKENS },
+};
+
+const struct table table_epochs = { "epochs", COLUMNS(epoch_columns) };
+const struct table table_due = { "due", COLUMNS(due_columns) };
+const struct table table_claims = { "claims", COLUMNS(claim_columns) };
+static const struct table table_risks = { "risks", COLUMNS(risk_columns) };
 const struct table table_history = { "postings", COLUMNS(history_columns) };
 const struct table table_stakes = { "stakes", COLUMNS(stake_columns) };
 const struct table table_tiers = { NULL, COLUMNS(tier_columns) };
@@ -50,7 +73,7 @@ static bool is_amount(const char *name)
 	static const char *const names[] = {
 		"amount", "balance", "stake", "rewards", "total", "circulating", "addresses", "staked", "reserve", "treasury",
 		"vault", "burnt", "active", "unbonding", "budget", "paid", "due", "pending", "claimed", "cumulative",
-		"cumulativeAmount", "earned", "threshold", NULL,
+		"cumulativeAmount", "earned", "claimable", "submitted", "sum", NULL,
 	};
 
 	return is_one_of(name, names);
@@ -136,13 +159,45 @@ void view_money(FILE *out, const json_t *answer)
 	view_members(out, "", answer);
 }
 
+static void view_table(FILE *out, const struct table *t, const json_t *answer)
+{
+	if (json_array_size(json_object_get(answer, t->rows)) == 0)
+		return;
+	fputc('\n', out);
+	table_print(out, t, answer, FORMAT_TABLE);
+}
+
 void view_stakes(FILE *out, const json_t *answer)
 {
 	view_members(out, "", answer);
+	view_table(out, &table_stakes, answer);
+	view_table(out, &table_relays, answer);
+}
+
+void view_due(FILE *out, const json_t *answer)
+{
+	view_members(out, "", answer);
+	view_table(out, &table_due, answer);
+	view_table(out, &table_risks, answer);
+}
+
+void view_claims(FILE *out, const json_t *answer)
+{
+	view_members(out, "", answer);
+	view_table(out, &table_epochs, answer);
+	view_table(out, &table_claims, answer);
+}
+
+void view_explained(FILE *out, const json_t *answer)
+{
+	const json_t *step;
+	size_t i;
+
+	view_members(out, "", answer);
 	fputc('\n', out);
-	table_print(out, &table_stakes, answer, FORMAT_TABLE);
-	if (json_array_size(json_object_get(answer, "relays")) == 0)
-		return;
-	fputc('\n', out);
-	table_print(out, &table_relays, answer, FORMAT_TABLE);
+	json_array_foreach(json_object_get(answer, "steps"), i, step) {
+		fprintf(out, "%2zu. ", i + 1);
+		view_scalar(out, step);
+		fputc('\n', out);
+	}
 }

@@ -215,11 +215,21 @@ static void judge_parts(struct judge *j)
 	}
 }
 
+/* What keeps the relay from earning: [{"what", "do"}]. */
+static void judge_risks(struct judge *j)
+{
+	const json_t *risk;
+	size_t i;
+
+	json_array_foreach(member(member(j->status, "ledger"), "risks"), i, risk)
+		add(j, false, text(risk, "do"), "%s", text(risk, "what"));
+}
+
 json_t *attention_make(const json_t *status, int64_t now)
 {
 	static void (*const rules[])(struct judge *j) = {
 		judge_consensus, judge_address, judge_uploads, judge_listing, judge_flags, judge_keys, judge_memory,
-		judge_workers, judge_parts,
+		judge_workers, judge_parts, judge_risks,
 	};
 	struct judge j = { status, now, json_array(), json_array() };
 

@@ -13,6 +13,7 @@
 #include <jansson.h>
 
 #include <nonos/addr.h>
+#include <nonos/amount.h>
 #include <nonos/directory.h>
 
 enum {
@@ -48,6 +49,7 @@ struct authority_list {
 #define OPTION_C_STRING char *
 #define OPTION_C_NICKNAME char *
 #define OPTION_C_ACCOUNT char *
+#define OPTION_C_TOKENS struct amount
 #define OPTION_C_POLICY char *
 #define OPTION_C_MODE uint32_t
 #define OPTION_C_COUNT uint32_t

@@ -31,6 +31,7 @@ static const struct {
 	[TYPE_ADDR_PORT] = { "address and port", "192.0.2.1:9001 or [2001:db8::1]:9001" },
 	[TYPE_FAMILY] = { "relay", "a fingerprint of 40 hexadecimal digits, or a nickname" },
 	[TYPE_FAMILY_ID] = { "family", "the identity of a family key, 43 characters of base64" },
+	[TYPE_TOKENS] = { "tokens", "a number of tokens, like 100 or 12.5" },
 	[TYPE_ACCOUNT] = { "account", "an account: 0x and 40 hexadecimal digits" },
 	[TYPE_AUTHORITY] = { "authority", "NAME ADDRESS:DIRPORT orport=PORT v3ident=HEX fingerprint=HEX" },
 };

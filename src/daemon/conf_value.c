@@ -222,6 +222,24 @@ static int set_account(char **field, const char *text, char *err, size_t cap)
 	return 0;
 }
 
+/* In tokens, never in base units: a number that looks like those is too large to be meant. */
+static int set_tokens(struct amount *field, const char *text, char *err, size_t cap)
+{
+	static const char most[] = "1000000000";
+	struct amount a, limit;
+
+	if (amount_token_parse(&a, text, strlen(text)) < 0) {
+		snprintf(err, cap, "must be a number of tokens, like 100 or 12.5");
+		return ERR_MALFORMED;
+	}
+	if (amount_token_parse(&limit, most, sizeof(most) - 1) < 0 || amount_cmp(a, limit) > 0) {
+		snprintf(err, cap, "must be at most %s tokens; a token is the unit here, not 10^-18 of one", most);
+		return ERR_RANGE;
+	}
+	*field = a;
+	return 0;
+}
+
 /* Rules given on several lines form one list, in their order. */
 static int set_policy(char **field, const char *text, char *err, size_t cap)
 {
@@ -394,6 +412,8 @@ int option_set(struct config *c, const struct option *o, const char *text, char 
 		return set_text(field, o, text, err, err_cap);
 	case TYPE_ACCOUNT:
 		return set_account(field, text, err, err_cap);
+	case TYPE_TOKENS:
+		return set_tokens(field, text, err, err_cap);
 	case TYPE_POLICY:
 		return set_policy(field, text, err, err_cap);
 	case TYPE_MODE:
@@ -456,6 +476,7 @@ void option_clear(struct config *c, const struct option *o)
 		break;
 	case TYPE_MODE: case TYPE_COUNT: case TYPE_U32: case TYPE_BYTES: case TYPE_RATE: case TYPE_DURATION:
 	case TYPE_BOOL: case TYPE_LOG_LEVEL: case TYPE_LOG_TARGET: case TYPE_NETWORK:
+	case TYPE_TOKENS:
 		break;
 	}
 	memset(field, 0, o->size);

@@ -25,6 +25,8 @@ int keeper_confine(struct keeper *k, char *err, size_t err_cap)
 		{ c->journal_key, SANDBOX_READ },
 		{ c->auditor_key, SANDBOX_READ },
 		{ c->auditor_password_file, SANDBOX_READ },
+		{ c->claim_key, SANDBOX_READ },
+		{ c->claim_password_file, SANDBOX_READ },
 		{ NONOS_DATADIR, SANDBOX_READ },
 	};
 	char lacks[64];

@@ -287,6 +287,7 @@ int keeper_directory_start(struct keeper *k, char *err, size_t err_cap)
 	};
 	int r;
 
+	settle_relay_is(k->settle, keys_ed_id(k->keys));
 	/* Only with publish = no in a test network: nobody to ask, nobody to tell. */
 	if (c->authority.n == 0) {
 		free(cache_dir);

@@ -108,6 +108,8 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 	open_measure(s);
 	settle_ledger_open(s);
 	look_for_microdescs(s);
+	settle_epoch_tick(s);
+	settle_claim_tick(s);
 }
 
 struct settle *settle_new(struct event_base *base, const struct config *config)
@@ -138,6 +140,12 @@ void settle_use(struct settle *s, const struct config *config, const struct dire
 	s->measure_problem.text[0] = '\0';
 }
 
+void settle_relay_is(struct settle *s, const uint8_t relay_id[RELAY_ID_LEN])
+{
+	memcpy(s->relay_id, relay_id, RELAY_ID_LEN);
+	s->has_relay = true;
+}
+
 void settle_free(struct settle *s)
 {
 	if (!s)
@@ -145,6 +153,7 @@ void settle_free(struct settle *s)
 	event_free(s->tick);
 	settle_ledger_close(s);
 	measure_close(s->measure);
+	json_decref(s->risks);
 	free(s);
 }
 
@@ -168,11 +177,38 @@ static json_t *measurement_json(struct settle *s)
 			 "problem", settle_problem_json(&s->measure_problem));
 }
 
+/* The worst of what is wrong, and what helps. */
+static void put_problem(struct settle *s, json_t *o)
+{
+	const struct {
+		const struct settle_problem *problem;
+		const char *advice;
+	} rows[] = {
+		{ &s->ledger_problem, "the sentence names the file; see section [ledger] of nonosd.conf(5), and the disk" },
+		{ &s->epoch_problem, "relays are paid when it is closed; the log and nonosctl ledger head say more" },
+		{ &s->measure_problem, "make room on the disk of data_dir, or move measure.db away" },
+		{ &s->claim_problem, "nonosctl rewards claims shows what waits; nonosctl rewards claim claims by hand" },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		if (!rows[i].problem->text[0])
+			continue;
+		json_object_set_new(o, "problem", json_string(rows[i].problem->text));
+		json_object_set_new(o, "do", json_string(rows[i].advice));
+		return;
+	}
+	json_object_set_new(o, "problem", json_null());
+}
+
 json_t *settle_status(struct settle *s)
 {
 	json_t *o = json_object();
 
+	if (!s)
+		return o;
 	settle_ledger_status(s, o);
 	json_object_set_new(o, "measurement", measurement_json(s));
+	put_problem(s, o);
+	json_object_set_new(o, "risks", settle_risks(s));
 	return o;
 }

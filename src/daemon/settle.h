@@ -32,10 +32,13 @@ void settle_free(struct settle *s);		/* NULL is fine */
 /* From now on `config` is in force, and microdescriptors come from `directory` (NULL: from nowhere). */
 void settle_use(struct settle *s, const struct config *config, const struct directory *directory);
 
+/* Which relay this node is; what keeps it from earning is told from then on. */
+void settle_relay_is(struct settle *s, const uint8_t relay_id[RELAY_ID_LEN]);
+
 /* A hook of the directory. */
 void settle_consensus(struct settle *s, const struct consensus_facts *c);
 
-/* For status; the caller's. */
+/* For status; the caller's. NULL, as long as another daemon is in our place, gives an empty object. */
 json_t *settle_status(struct settle *s);
 
 /* -- for commands ------------------------------------------------------------------------- */
@@ -65,6 +68,9 @@ int settle_attest(struct settle *s, struct ctl_call *call, const json_t *attesta
 /* What the epoch that runs now has measured so far; after settle_ledger(). Sets the error of `call` on failure. */
 struct evidence;
 int settle_open_evidence(struct settle *s, struct ctl_call *call, struct evidence **ret);
+
+/* What keeps this relay from earning, or soon will: [{"what", "do", "at"}]; the caller's. */
+json_t *settle_risks(struct settle *s);
 
 /*
  * The account that `call` names in parameter `name`, or the configured operator's;

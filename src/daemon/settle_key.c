@@ -72,11 +72,11 @@ static int from_keystore(struct secret **ret, const char *text, size_t len, cons
 	int r = keystore_parse(&k, reason, text, len);
 
 	if (r < 0) {
-		snprintf(why, why_cap, "The auditor's key is neither 64 hexadecimal digits nor a keystore: %s.", reason);
+		snprintf(why, why_cap, "The key is neither 64 hexadecimal digits nor a keystore: %s.", reason);
 		return r;
 	}
 	if (!password_file) {
-		snprintf(why, why_cap, "The auditor's key is a keystore: set \"auditor_password_file\", too.");
+		snprintf(why, why_cap, "The key is a keystore: its pass phrase must be in a file, too; see nonosd.conf(5).");
 		return ERR_CONFIG;
 	}
 	r = settle_read_file(&pass, &pass_len, password_file, PASSWORD_MAX, true);
@@ -85,7 +85,7 @@ static int from_keystore(struct secret **ret, const char *text, size_t len, cons
 	pass_len = strcspn(pass, "\r\n");
 	r = keystore_open(ret, &k, pass, pass_len);
 	if (r < 0)
-		snprintf(why, why_cap, "The auditor's key does not open with that pass phrase: %s.", err_str(r));
+		snprintf(why, why_cap, "The key does not open with that pass phrase: %s.", err_str(r));
 	secret_wipe(pass, PASSWORD_MAX + 1);
 	free(pass);
 	return r;

@@ -26,6 +26,7 @@ enum {
 	BATCH_MS = 10,			/* how long a batch stays open for others */
 	BATCH_MAX = 512,
 	RETRY_MS = 60 * 1000,
+	BUSY_MS = 1000,
 };
 
 /* -- values of answers ------------------------------------------------------------------- */
@@ -193,9 +194,14 @@ void settle_ledger_open(struct settle *s)
 	if (r == 0)
 		r = open_auditor(s, g, why, sizeof(why));
 	if (r == 0)
+		r = settle_claim_open(s, why, sizeof(why));
+	if (r == 0)
 		r = open_with(s, g, why);
-	settle_problem_set(&s->ledger_problem, "The ledger is not open, and tried again every minute", r < 0 ? why : "");
+	settle_problem_set(&s->ledger_problem, "The ledger is not open; this is tried again", r < 0 ? why : "");
 	genesis_free(g);
+	/* A daemon whose place we take lets go of it soon. */
+	if (r == ERR_BUSY)
+		s->ledger_retry_ms = clock_now_ms() + BUSY_MS;
 	if (r == 0 && !s->commit) {
 		s->commit = evtimer_new(s->base, on_commit, s);
 		if (!s->commit)
@@ -205,6 +211,7 @@ void settle_ledger_open(struct settle *s)
 
 void settle_ledger_close(struct settle *s)
 {
+	settle_epoch_stop(s);
 	if (s->ledger && s->waiting)
 		settle_ledger_commit(s);
 	if (s->commit)
@@ -214,6 +221,8 @@ void settle_ledger_close(struct settle *s)
 	s->ledger = NULL;
 	secret_free(s->auditor_key);
 	s->auditor_key = NULL;
+	secret_free(s->claim_key);
+	s->claim_key = NULL;
 }
 
 /* -- for commands ------------------------------------------------------------------------- */
@@ -225,6 +234,10 @@ bool settle_is_writer(const struct settle *s)
 
 struct ledger *settle_ledger(struct settle *s, struct ctl_call *call)
 {
+	if (!s) {
+		ctl_fail(call, ERR_STATE, CTL_NOT_NOW, "another daemon has the ledger until this one has taken its place");
+		return NULL;
+	}
 	if (!s->config->genesis) {
 		ctl_fail(call, ERR_STATE, CTL_NOT_NOW, "this node has no ledger: set \"genesis\" in section [ledger], "
 			 "then restart");
@@ -295,11 +308,11 @@ int settle_submit(struct settle *s, struct ctl_call *call, const char *object)
 	struct ledger *l;
 	int r;
 
-	/* A dry run must not take others with it, and a duplicate's receipt must be durable. */
-	if (call->dry_run || !s->ledger || !may_wait(call)) {
+	/* A dry run must not take others with it. */
+	if (!s || call->dry_run || !s->ledger || !may_wait(call)) {
 		l = settle_ledger(s, call);
 		if (!l)
-			return call->err.code ? ERR_STATE : ERR_IO;
+			return ERR_STATE;
 	}
 	if (!s->writer)
 		return ctl_fail(call, ERR_STATE, CTL_NOT_NOW, "this node only follows the journal; hand it to the node "
@@ -337,7 +350,6 @@ int settle_account(struct settle *s, struct ctl_call *call, struct account *ret,
 void settle_ledger_status(struct settle *s, json_t *o)
 {
 	json_object_set_new(o, "on", json_boolean(s->config->genesis != NULL));
-	json_object_set_new(o, "problem", settle_problem_json(&s->ledger_problem));
 	if (s->ledger) {
 		const struct genesis *g = ledger_genesis(s->ledger);
 		struct ledger_head h;
@@ -347,6 +359,7 @@ void settle_ledger_status(struct settle *s, json_t *o)
 		json_object_set_new(o, "role", json_string(s->writer ? "writer" : "follower"));
 		json_object_set_new(o, "height", json_integer((json_int_t)h.size));
 		json_object_set_new(o, "head_time", json_integer((json_int_t)h.time));
+		settle_epoch_status(s, o);
 	}
 	if (s->auditor_key)
 		settle_put_address(o, "auditor", &s->auditor);

@@ -1,6 +1,7 @@
 /*
  * Inside of settle: settle.c has its life and the measurement, settle_ledger.c
- * the journal and who waits for it, settle_epoch.c closes epochs.
+ * the journal and who waits for it, settle_epoch.c closes epochs, settle_claim.c
+ * claims what was earned, settle_risk.c says what keeps a relay from earning.
  */
 #ifndef DAEMON_SETTLE_PRIV_H
 #define DAEMON_SETTLE_PRIV_H
@@ -54,6 +55,16 @@ struct settle {
 
 	struct secret *auditor_key;	/* NULL: this node attests nothing */
 	struct eth_addr auditor;
+
+	struct secret *claim_key;	/* NULL: nothing is claimed by itself */
+	struct eth_addr claimant;
+	uint64_t claim_ms;		/* of the next look */
+	struct settle_problem claim_problem;
+
+	bool has_relay;			/* the keys of this node's relay are known: */
+	uint8_t relay_id[RELAY_ID_LEN];
+	json_t *risks;			/* as last judged, or NULL */
+	uint64_t risks_ms;		/* until then it is good */
 };
 
 /* Say a problem in the log when it is new, and its end; `what` does not work because of it. */
@@ -83,5 +94,13 @@ void settle_epoch_stop(struct settle *s);
 
 /* For status, of an open ledger: adds to `o`. */
 void settle_epoch_status(struct settle *s, json_t *o);
+
+/* -- settle_claim.c --------------------------------------------------------------------- */
+
+/* Read the claimant's key, if there is to be one. `why` gets a sentence on failure. */
+int settle_claim_open(struct settle *s, char *why, size_t why_cap);
+
+/* Claim what is due. */
+void settle_claim_tick(struct settle *s);
 
 #endif

@@ -7,6 +7,7 @@
 
 from .control import Control
 from .consensus import parse_consensus
+from .money import Money
 from .network import Network, running
 from .util import (HOST, TornetError, b64pad, find_tool, http_request, log, pick_port_block,
                    proc_cpu, proc_rss, proc_start_ticks, tool_version, wait_port)

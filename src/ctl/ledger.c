@@ -1,0 +1,137 @@
+/*
+ * Commands that make an object and hand it to the daemon: ledger submit and
+ * transfer; and what stake.c and register.c share with them (object.h).
+ */
+#include "config.h"
+
+#include "object.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <nonos/amount.h>
+#include <nonos/err.h>
+#include <nonos/mem.h>
+
+#include "sign.h"
+
+enum { OBJECT_FILE_MAX = 60000, VALID_S = 3600, VALID_COLD_S = 7 * 86400 };
+
+/* -- what they share ----------------------------------------------------------------------- */
+
+int object_signer(struct eth_addr *ret, const struct invocation *in, const char *param)
+{
+	const char *named = param_text(in->params, param);
+	int r;
+
+	if (!param_text(in->params, "cold")) {
+		r = sign_address(ret, in);
+		if (r != EXIT_OK || !named)
+			return r;
+	}
+	if (!named)
+		return complain(EXIT_USAGE, "with --cold also say whose account it is: --%s ADDRESS", param);
+	if (eth_addr_parse(ret, named, strlen(named)) < 0)
+		return complain(EXIT_USAGE, "--%s takes the address of an account", param);
+	return EXIT_OK;
+}
+
+void object_put_tokens(json_t *fields, const char *name, const char *tokens)
+{
+	char text[AMOUNT_TEXT_CAP];
+	struct amount a = { 0 };
+
+	/* It was checked with the other parameters. */
+	if (amount_token_parse(&a, tokens, strlen(tokens)) == 0) {
+		amount_text(text, a);
+		json_object_set_new(fields, name, json_string(text));
+	}
+}
+
+int object_template(json_t **ret, const struct invocation *in, const char *type, const json_t *fields)
+{
+	int64_t valid = param_integer(in->params, "valid", param_text(in->params, "cold") ? VALID_COLD_S : VALID_S);
+	char *text = json_dumps(fields, JSON_COMPACT);
+	json_t *params = json_pack("{s:s, s:s, s:I}", "type", type, "fields", text, "valid", (json_int_t)valid), *answer;
+	int r = daemon_call(&answer, &in->options, "ledger.template", params);
+
+	json_decref(params);
+	free(text);
+	if (r != EXIT_OK)
+		return r;
+	*ret = json_incref(json_object_get(answer, "object"));
+	json_decref(answer);
+	return *ret ? EXIT_OK : complain(EXIT_NO_ANSWER, "the daemon's answer has no object");
+}
+
+int object_submit(const struct invocation *in, const json_t *object)
+{
+	char *text = json_dumps(object, JSON_COMPACT);
+	json_t *params = json_pack("{s:s}", "object", text), *answer;
+	int r;
+
+	if (in->options.dry_run)
+		json_object_set_new(params, "dry_run", json_true());
+	r = daemon_call(&answer, &in->options, "ledger.append", params);
+	json_decref(params);
+	free(text);
+	if (r != EXIT_OK)
+		return r;
+	json_object_set(answer, "type", json_object_get(object, "primaryType"));
+	json_object_set(answer, "message", json_object_get(object, "message"));
+	return print_answer(in, answer);
+}
+
+int object_finish(const struct invocation *in, json_t *object)
+{
+	json_t *done = NULL;
+	int r;
+
+	/* Nothing is signed, so no pass phrase is asked for. */
+	if (in->options.dry_run)
+		return print_answer(in, json_pack("{s:b, s:o}", "dry_run", 1, "object", object));
+	r = sign_object(&done, in, object);
+	json_decref(object);
+	if (r != EXIT_OK || !done)
+		return r;
+	r = object_submit(in, done);
+	json_decref(done);
+	return r;
+}
+
+int object_make(const struct invocation *in, const char *type, json_t *fields)
+{
+	json_t *object;
+	int r = object_template(&object, in, type, fields);
+
+	json_decref(fields);
+	return r == EXIT_OK ? object_finish(in, object) : r;
+}
+
+/* -- commands ------------------------------------------------------------------------------- */
+
+int local_ledger_submit(const struct invocation *in)
+{
+	json_t *object;
+	int r = file_read_json(&object, param_text(in->params, "file"), OBJECT_FILE_MAX, true);
+
+	if (r != EXIT_OK)
+		return r;
+	r = object_submit(in, object);
+	json_decref(object);
+	return r;
+}
+
+int local_transfer(const struct invocation *in)
+{
+	struct eth_addr from;
+	json_t *fields;
+	int r = object_signer(&from, in, "from");
+
+	if (r != EXIT_OK)
+		return r;
+	fields = json_pack("{s:s}", "to", param_text(in->params, "to"));
+	answer_address(fields, "from", &from);
+	object_put_tokens(fields, "amount", param_text(in->params, "amount"));
+	return object_make(in, "Transfer", fields);
+}

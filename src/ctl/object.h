@@ -1,0 +1,29 @@
+/*
+ * How a command makes an object for the journal: the daemon gives a template
+ * with the signer's next nonce, sign.h signs it, and the daemon takes it. With
+ * --dry-run it is only shown; with --cold it ends in a file.
+ */
+#ifndef CTL_OBJECT_H
+#define CTL_OBJECT_H
+
+#include "ctl.h"
+
+/* Whose object it will be: the key's, or with --cold the account that parameter `param` names. */
+int object_signer(struct eth_addr *ret, const struct invocation *in, const char *param);
+
+/* An amount given in tokens, in base units. */
+void object_put_tokens(json_t *fields, const char *name, const char *tokens);
+
+/* Ask the daemon for {"domain", "primaryType", "message"}; *ret is the caller's. */
+int object_template(json_t **ret, const struct invocation *in, const char *type, const json_t *fields);
+
+/* Template, sign, submit and print; takes over `fields`. Returns the exit status. */
+int object_make(const struct invocation *in, const char *type, json_t *fields);
+
+/* Sign, submit and print; takes over `object`. */
+int object_finish(const struct invocation *in, json_t *object);
+
+/* Submit a signed object and print the receipt. */
+int object_submit(const struct invocation *in, const json_t *object);
+
+#endif

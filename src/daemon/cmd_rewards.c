@@ -1,0 +1,299 @@
+/* Methods over what relays earn: rewards.*, and ledger.attest with its counterpart. */
+#include "config.h"
+
+#include "keeper.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <nonos/clock.h>
+#include <nonos/encode.h>
+#include <nonos/epochs.h>
+#include <nonos/err.h>
+
+enum { LIMIT = 24, CLAIM_VALID_S = 86400 };
+
+static struct settle *settle_of(struct ctl_call *call)
+{
+	return ((struct keeper *)call->arg)->settle;
+}
+
+/* Answer with what the ledger made, or say what it could not. */
+static int answer(struct ctl_call *call, struct ledger *l, int r, json_t *made, const char *missing)
+{
+	if (r == 0) {
+		call->result = made;
+		return 0;
+	}
+	if (r == ERR_NOT_FOUND)
+		return ctl_fail(call, r, CTL_FAILED, "%s", missing);
+	if (r == ERR_IO)
+		return ctl_fail(call, r, CTL_FAILED, "the ledger cannot be read: %s", ledger_error(l));
+	return ctl_fail(call, r, CTL_FAILED, "%s", err_str(r));
+}
+
+/* The epoch that `call` names, or the last one that is closed. */
+static int which_epoch(struct ctl_call *call, struct ledger *l, uint64_t *ret)
+{
+	int64_t named = param_integer(call->params, "epoch", -1);
+	uint64_t next = 0;
+	int r;
+
+	if (named >= 0) {
+		*ret = (uint64_t)named;
+		return 0;
+	}
+	r = epoch_next(l, &next);
+	if (r == 0 && next == 0)
+		r = ERR_NOT_FOUND;
+	if (r < 0)
+		return answer(call, l, r, NULL, "no epoch is closed yet; nonosctl rewards pending shows the one that runs");
+	*ret = next - 1;
+	return 0;
+}
+
+/* A relay by its fingerprint, among those registered now. */
+static int by_fingerprint(struct ctl_call *call, struct ledger *l, uint8_t ret[RELAY_ID_LEN], const uint8_t fingerprint[20])
+{
+	struct ledger_snapshot now = { .time = (uint64_t)clock_wall() };
+	struct ledger_register *reg;
+	struct ledger_head h;
+	int r;
+
+	ledger_head(l, &h);
+	now.height = h.size;
+	r = ledger_register_at(l, &reg, &now);
+	if (r < 0)
+		return answer(call, l, r, NULL, "");
+	r = ERR_NOT_FOUND;
+	for (size_t i = 0; i < reg->n && r < 0; i++)
+		if (memcmp(reg->relays[i].fingerprint, fingerprint, 20) == 0) {
+			memcpy(ret, reg->relays[i].relay_id, RELAY_ID_LEN);
+			r = 0;
+		}
+	ledger_register_free(reg);
+	return r < 0 ? ctl_fail(call, r, CTL_FAILED, "no relay with this fingerprint is registered") : 0;
+}
+
+/* The relay that `call` names, or this one. */
+static int which_relay(struct ctl_call *call, struct ledger *l, uint8_t ret[RELAY_ID_LEN])
+{
+	const char *text = param_text(call->params, "relay");
+	uint8_t fingerprint[20];
+	size_t len;
+
+	if (!text) {
+		memcpy(ret, keys_ed_id(((struct keeper *)call->arg)->keys), RELAY_ID_LEN);
+		return 0;
+	}
+	text += strncmp(text, "0x", 2) == 0 ? 2 : 0;
+	len = strlen(text);
+	if (len == 2 * RELAY_ID_LEN && hex_decode(ret, RELAY_ID_LEN, text, len) == 0)
+		return 0;
+	if (hex_decode(fingerprint, sizeof(fingerprint), text, len) == 0)
+		return by_fingerprint(call, l, ret, fingerprint);
+	return ctl_fail(call, ERR_MALFORMED, CTL_INVALID_PARAMS,
+			"\"relay\" is an Ed25519 identity of 64 hexadecimal digits, or a fingerprint of 40");
+}
+
+static int which_account(struct ctl_call *call, struct eth_addr *ret)
+{
+	struct account a;
+	int r = settle_account(settle_of(call), call, &a, "account");
+
+	if (r < 0)
+		return r;
+	if (a.kind != ACCOUNT_ADDRESS && a.kind != ACCOUNT_REWARDS)
+		return ctl_fail(call, ERR_RANGE, CTL_INVALID_PARAMS, "only the account of an address earns");
+	*ret = a.addr;
+	return 0;
+}
+
+/* -- epochs -------------------------------------------------------------------------------- */
+
+int cmd_rewards_epoch(struct ctl_call *call)
+{
+	struct ledger *l = settle_ledger(settle_of(call), call);
+	json_t *made = NULL;
+	uint64_t epoch = 0;
+	int r;
+
+	if (!l)
+		return ERR_STATE;
+	r = which_epoch(call, l, &epoch);
+	if (r < 0)
+		return r;
+	r = rewards_epoch(l, &made, epoch);
+	return answer(call, l, r, made, "this epoch is not closed yet; nonosctl rewards pending shows the one that runs");
+}
+
+int cmd_rewards_explain(struct ctl_call *call)
+{
+	struct ledger *l = settle_ledger(settle_of(call), call);
+	uint8_t relay[RELAY_ID_LEN];
+	json_t *made = NULL;
+	uint64_t epoch = 0;
+	int r;
+
+	if (!l)
+		return ERR_STATE;
+	r = which_epoch(call, l, &epoch);
+	if (r == 0)
+		r = which_relay(call, l, relay);
+	if (r < 0)
+		return r;
+	r = rewards_explain(l, &made, epoch, relay);
+	return answer(call, l, r, made, "this epoch is not closed yet, or the relay was not registered at its end; "
+		      "nonosctl rewards pending shows the epoch that runs");
+}
+
+int cmd_rewards_relay(struct ctl_call *call)
+{
+	struct ledger *l = settle_ledger(settle_of(call), call);
+	uint8_t relay[RELAY_ID_LEN];
+	json_t *made = NULL;
+	int r;
+
+	if (!l)
+		return ERR_STATE;
+	r = which_relay(call, l, relay);
+	if (r < 0)
+		return r;
+	r = rewards_relay(l, &made, relay, (size_t)param_integer(call->params, "limit", LIMIT));
+	return answer(call, l, r, made, "this relay has not been part of any epoch that is closed");
+}
+
+int cmd_rewards_history(struct ctl_call *call)
+{
+	struct ledger *l = settle_ledger(settle_of(call), call);
+	struct eth_addr account;
+	json_t *made = NULL;
+	int r;
+
+	if (!l)
+		return ERR_STATE;
+	r = which_account(call, &account);
+	if (r < 0)
+		return r;
+	r = rewards_history(l, &made, &account, (size_t)param_integer(call->params, "limit", LIMIT));
+	return answer(call, l, r, made, "this account has earned nothing yet");
+}
+
+int cmd_rewards_pending(struct ctl_call *call)
+{
+	struct settle *s = settle_of(call);
+	struct ledger *l = settle_ledger(s, call);
+	char why[REWARD_WHY_CAP] = "";
+	struct evidence *e = NULL;
+	json_t *made = NULL;
+	int r;
+
+	if (!l)
+		return ERR_STATE;
+	r = settle_open_evidence(s, call, &e);
+	if (r < 0)
+		return r;
+	r = rewards_pending(l, &made, why, e);
+	evidence_free(e);
+	if (r < 0 && why[0])
+		return ctl_fail(call, r, CTL_FAILED, "%s", why);
+	r = answer(call, l, r, made, "nothing was measured yet");
+	if (r == 0)
+		json_object_set_new(call->result, "risks", settle_risks(s));
+	return r;
+}
+
+/* -- auditors ---------------------------------------------------------------------------------- */
+
+int cmd_ledger_attestation(struct ctl_call *call)
+{
+	return settle_attestation(settle_of(call), call);
+}
+
+int cmd_ledger_attest(struct ctl_call *call)
+{
+	json_t *attestation = json_loads(param_text(call->params, "attestation"), JSON_REJECT_DUPLICATES, NULL);
+	int r;
+
+	if (!json_is_object(attestation)) {
+		json_decref(attestation);
+		return ctl_fail(call, ERR_MALFORMED, CTL_INVALID_PARAMS, "\"attestation\" is not a JSON object");
+	}
+	r = settle_attest(settle_of(call), call, attestation);
+	json_decref(attestation);
+	return r;
+}
+
+/* -- claims ------------------------------------------------------------------------------------- */
+
+static void put_state(json_t *o, const struct claim_state *s)
+{
+	settle_put_amount(o, "earned", s->earned);
+	settle_put_amount(o, "claimed", s->claimed);
+	settle_put_amount(o, "submitted", s->submitted);
+	settle_put_amount(o, "claimable", s->claimable);
+	json_object_set_new(o, "epoch", amount_is_zero(s->earned) ? json_null() : json_integer((json_int_t)s->epoch));
+	json_object_set_new(o, "last_claim", s->last_claim ? json_integer((json_int_t)s->last_claim) : json_null());
+}
+
+int cmd_rewards_claims(struct ctl_call *call)
+{
+	struct ledger *l = settle_ledger(settle_of(call), call);
+	struct claim_state state = { .epoch = 0 };
+	struct eth_addr account;
+	json_t *list = NULL;
+	int r;
+
+	if (!l)
+		return ERR_STATE;
+	r = which_account(call, &account);
+	if (r < 0)
+		return r;
+	r = claim_state(l, &state, &account);
+	if (r == 0)
+		r = claim_list(l, &list, &account, (size_t)param_integer(call->params, "limit", LIMIT));
+	if (r < 0)
+		return answer(call, l, r, NULL, "this account has earned nothing yet");
+	call->result = json_pack("{s:o}", "claims", list);
+	settle_put_address(call->result, "account", &account);
+	put_state(call->result, &state);
+	return 0;
+}
+
+int cmd_rewards_bundle(struct ctl_call *call)
+{
+	struct ledger *l = settle_ledger(settle_of(call), call);
+	struct eth_addr account;
+	json_t *made = NULL;
+	int r;
+
+	if (!l)
+		return ERR_STATE;
+	r = which_account(call, &account);
+	if (r < 0)
+		return r;
+	r = claim_bundle(l, &made, &account);
+	return answer(call, l, r, made, "this account has earned nothing yet");
+}
+
+int cmd_rewards_draft(struct ctl_call *call)
+{
+	struct ledger *l = settle_ledger(settle_of(call), call);
+	uint64_t deadline = (uint64_t)(clock_wall() + param_integer(call->params, "valid", CLAIM_VALID_S));
+	struct eth_addr account;
+	json_t *made = NULL;
+	int r;
+
+	if (!l)
+		return ERR_STATE;
+	r = which_account(call, &account);
+	if (r < 0)
+		return r;
+	r = claim_draft(l, &made, &account, NULL, deadline);
+	if (r == ERR_STATE)
+		return ctl_fail(call, r, CTL_FAILED, "nothing can be claimed now: what was earned so far is claimed");
+	if (r == 0)
+		made = json_pack("{s:o}", "object", made);
+	return answer(call, l, r, made, "this account has earned nothing yet");
+}

@@ -1,0 +1,301 @@
+/*
+ * Closing epochs. When an epoch has ended and none of its consensuses can come
+ * any more, its evidence is written and its EpochRoot drafted, the same by every
+ * auditor that took the same consensuses. With our signature, if we are one, and as
+ * many others as genesis wants, the writer appends it. Epochs missed while the daemon
+ * was away are closed one after the other; which one is next, only the journal says, so
+ * that none is ever closed twice.
+ */
+#include "config.h"
+
+#include "settle_priv.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <nonos/clock.h>
+#include <nonos/epochs.h>
+#include <nonos/err.h>
+#include <nonos/genesis.h>
+#include <nonos/log.h>
+#include <nonos/mem.h>
+
+#include "settle_evidence.h"
+
+enum {
+	EPOCHS_PER_TICK = 16,
+	INTERVAL_S = 3600,		/* of consensuses, where none has been seen */
+	LATE_INTERVALS = 3,		/* so long after its end an epoch is closed with what there is */
+};
+
+static const char not_closed[] = "The epoch cannot be closed";
+
+/* -- evidence ------------------------------------------------------------------------------ */
+
+static struct settle_relay *registered(const struct ledger_register *reg)
+{
+	struct settle_relay *v = mem_new_array(reg->n, sizeof(*v));
+
+	for (size_t i = 0; i < reg->n; i++) {
+		memcpy(v[i].relay_id, reg->relays[i].relay_id, sizeof(v[i].relay_id));
+		memcpy(v[i].fingerprint, reg->relays[i].fingerprint, sizeof(v[i].fingerprint));
+	}
+	return v;
+}
+
+/* The evidence of an epoch, with the register as of `at`. Errors of settle_evidence(); `why` gets a sentence. */
+static int make_evidence(struct settle *s, struct evidence **ret, char why[LEDGER_WHY_CAP], uint64_t epoch,
+			 const struct ledger_snapshot *at, bool give_up)
+{
+	const struct genesis *g = ledger_genesis(s->ledger);
+	int64_t from = (int64_t)genesis_epoch_start(g, epoch), to = (int64_t)genesis_epoch_start(g, epoch + 1);
+	struct ledger_register *reg = NULL;
+	const struct settle_relay *missing = NULL;
+	struct settle_relay *relays;
+	struct measured *m = NULL;
+	int r = measure_read(s->measure, &m, from, to);
+
+	if (r < 0) {
+		snprintf(why, LEDGER_WHY_CAP, "the measurement cannot be read: %s", err_str(r));
+		return r;
+	}
+	r = ledger_register_at(s->ledger, &reg, at);
+	if (r < 0) {
+		snprintf(why, LEDGER_WHY_CAP, "the register cannot be read: %s", ledger_error(s->ledger));
+		measured_free(m);
+		return r;
+	}
+	relays = registered(reg);
+	r = settle_evidence(ret, give_up ? NULL : &missing, epoch, m, relays, reg->n);
+	if (r == ERR_AGAIN)
+		snprintf(why, LEDGER_WHY_CAP, "the microdescriptor of a registered relay has not come yet. relay=%02X%02X%02X%02X...",
+			 missing->fingerprint[0], missing->fingerprint[1], missing->fingerprint[2], missing->fingerprint[3]);
+	else if (r < 0)
+		snprintf(why, LEDGER_WHY_CAP, "there are more consensuses than evidence may hold");
+	free(relays);
+	ledger_register_free(reg);
+	measured_free(m);
+	return r;
+}
+
+/* -- when -------------------------------------------------------------------------------------- */
+
+/*
+ * Consensuses come in order, so one from after the end means that the last of the epoch has
+ * come, or never will. Without one, as when the authorities are down, time decides.
+ */
+static bool is_complete(struct settle *s, int64_t end, bool *ret_late)
+{
+	struct measured_consensus newest = { .valid_after = 0 };
+	int64_t interval = INTERVAL_S;
+
+	if (measure_newest(s->measure, &newest) == 0 && newest.fresh_until > newest.valid_after)
+		interval = newest.fresh_until - newest.valid_after;
+	*ret_late = clock_wall() >= end + LATE_INTERVALS * interval;
+	return clock_wall() >= end && (newest.valid_after >= end || *ret_late);
+}
+
+/* -- the draft --------------------------------------------------------------------------------- */
+
+static void drop_draft(struct settle *s)
+{
+	json_decref(s->draft);
+	s->draft = NULL;
+}
+
+/* ERR_NOT_YET: the next epoch still runs, or may still be measured. */
+static int make_draft(struct settle *s, json_t **ret, uint64_t epoch, char why[LEDGER_WHY_CAP])
+{
+	int64_t end = (int64_t)genesis_epoch_start(ledger_genesis(s->ledger), epoch + 1);
+	struct ledger_snapshot at = { .time = (uint64_t)end };
+	struct evidence *e = NULL;
+	json_t *draft = NULL;
+	bool late;
+	int r;
+
+	if (!is_complete(s, end, &late))
+		return ERR_NOT_YET;
+	r = ledger_height_at(s->ledger, &at.height, at.time);
+	if (r == 0)
+		r = make_evidence(s, &e, why, epoch, &at, late);
+	if (r == 0)
+		r = epoch_draft(s->ledger, &draft, why, e, (uint64_t)clock_wall());
+	if (r == 0 && s->auditor_key)
+		r = epoch_sign(draft, secret_data(s->auditor_key));
+	evidence_free(e);
+	if (r < 0) {
+		json_decref(draft);
+		return r;
+	}
+	*ret = draft;
+	return 0;
+}
+
+/* Append the draft when enough have signed it. ERR_AGAIN: not yet. */
+static int submit_draft(struct settle *s)
+{
+	unsigned threshold = ledger_genesis(s->ledger)->auditors.threshold;
+	struct ledger_refusal refusal = { 0 };
+	struct ledger_receipt receipt;
+	char why[LEDGER_WHY_CAP + 64];
+	int r;
+
+	if (epoch_signers(s->ledger, s->draft) < threshold)
+		return ERR_AGAIN;
+	r = ledger_submit(s->ledger, &receipt, &refusal, s->draft);
+	if (r == 0) {
+		r = settle_ledger_commit(s);
+	} else if (r == ERR_REFUSED) {
+		snprintf(why, sizeof(why), "the journal refuses its root: %s: %s", refusal_name(refusal.code), refusal.why);
+		settle_problem_set(&s->epoch_problem, not_closed, why);
+	} else {
+		settle_ledger_failed(s);
+	}
+	if (r == 0)
+		log_notice("An epoch is closed. epoch=%" PRIu64 " entry=%" PRIu64, s->draft_epoch, receipt.index);
+	drop_draft(s);
+	return r;
+}
+
+static int draft_next(struct settle *s)
+{
+	char why[LEDGER_WHY_CAP] = "";
+	uint64_t epoch;
+	int r = epoch_next(s->ledger, &epoch);
+
+	if (r < 0)
+		return r;
+	if (s->draft && s->draft_epoch == epoch)
+		return 0;
+	drop_draft(s);
+	r = make_draft(s, &s->draft, epoch, why);
+	if (r == ERR_NOT_YET)
+		return r;
+	settle_problem_set(&s->epoch_problem, not_closed, r < 0 ? why : "");
+	if (r < 0)
+		return r;
+	s->draft_epoch = epoch;
+	if (epoch_signers(s->ledger, s->draft) < ledger_genesis(s->ledger)->auditors.threshold)
+		log_notice("An epoch waits for other auditors. epoch=%" PRIu64, epoch);
+	return 0;
+}
+
+void settle_epoch_tick(struct settle *s)
+{
+	/* A follower signs when it is asked to: only then is it known to have the whole journal. */
+	if (!s->ledger || !s->measure || !s->writer)
+		return;
+	for (int i = 0; i < EPOCHS_PER_TICK; i++)
+		if (draft_next(s) < 0 || submit_draft(s) < 0)
+			return;
+}
+
+void settle_epoch_stop(struct settle *s)
+{
+	drop_draft(s);
+}
+
+/* -- attestations -------------------------------------------------------------------------------- */
+
+/* What others need of a draft: its evidence they have themselves. */
+static json_t *without_evidence(const json_t *draft)
+{
+	static const char *const names[] = { "domain", "primaryType", "message", "signatures" };
+	json_t *o = json_object();
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		json_object_set(o, names[i], json_object_get(draft, names[i]));
+	return o;
+}
+
+int settle_attestation(struct settle *s, struct ctl_call *call)
+{
+	struct ledger *l = settle_ledger(s, call);
+	char why[LEDGER_WHY_CAP] = "";
+	json_t *draft = NULL;
+	uint64_t epoch = 0;
+	int r;
+
+	if (!l)
+		return ERR_STATE;
+	if (!s->auditor_key)
+		return ctl_fail(call, ERR_STATE, CTL_NOT_NOW, "this node attests nothing: set \"auditor_key\" in section [ledger], "
+				"then restart");
+	if (!s->measure)
+		return ctl_fail(call, ERR_STATE, CTL_NOT_NOW, "this node measures nothing: %s",
+				s->measure_problem.text[0] ? s->measure_problem.text : "set measure = yes");
+	r = epoch_next(l, &epoch);
+	if (r == 0)
+		r = make_draft(s, &draft, epoch, why);
+	if (r == ERR_NOT_YET)
+		return ctl_fail(call, r, CTL_NOT_NOW, "epoch %" PRIu64 " has not ended, or its last consensus may still come", epoch);
+	if (r < 0)
+		return ctl_fail(call, r, CTL_FAILED, "%s", why[0] ? why : err_str(r));
+	call->result = json_pack("{s:I, s:o}", "epoch", (json_int_t)epoch, "attestation", without_evidence(draft));
+	json_decref(draft);
+	return 0;
+}
+
+int settle_attest(struct settle *s, struct ctl_call *call, const json_t *attestation)
+{
+	struct ledger *l = settle_ledger(s, call);
+	char why[LEDGER_WHY_CAP] = "";
+	size_t n;
+	int r;
+
+	if (!l)
+		return ERR_STATE;
+	if (!s->writer)
+		return ctl_fail(call, ERR_STATE, CTL_NOT_NOW, "hand it to the node that writes the journal");
+	settle_epoch_tick(s);
+	if (!s->draft)
+		return ctl_fail(call, ERR_NOT_YET, CTL_NOT_NOW, "no epoch waits for auditors here%s%s",
+				s->epoch_problem.text[0] ? ": " : "", s->epoch_problem.text);
+	r = epoch_merge(s->draft, why, attestation);
+	if (r < 0)
+		return ctl_fail(call, r, CTL_FAILED, "it is not of what this node computed for epoch %" PRIu64 ": %s",
+				s->draft_epoch, why);
+	n = epoch_signers(l, s->draft);
+	call->result = json_pack("{s:I, s:I, s:I}", "epoch", (json_int_t)s->draft_epoch, "signers", (json_int_t)n,
+				 "threshold", (json_int_t)ledger_genesis(l)->auditors.threshold);
+	r = submit_draft(s);
+	json_object_set_new(call->result, "closed", json_boolean(r == 0));
+	return 0;
+}
+
+/* -- the open epoch -------------------------------------------------------------------------------- */
+
+int settle_open_evidence(struct settle *s, struct ctl_call *call, struct evidence **ret)
+{
+	struct ledger_snapshot now = { .time = (uint64_t)clock_wall() };
+	char why[LEDGER_WHY_CAP] = "";
+	struct ledger_head h;
+	uint64_t epoch;
+	int r;
+
+	if (!s->measure)
+		return ctl_fail(call, ERR_STATE, CTL_NOT_NOW, "this node measures nothing: %s",
+				s->measure_problem.text[0] ? s->measure_problem.text : "set measure = yes");
+	ledger_head(s->ledger, &h);
+	now.height = h.size;
+	epoch = genesis_epoch(ledger_genesis(s->ledger), now.time);
+	r = make_evidence(s, ret, why, epoch, &now, true);
+	return r < 0 ? ctl_fail(call, r, CTL_FAILED, "%s", why) : 0;
+}
+
+void settle_epoch_status(struct settle *s, json_t *o)
+{
+	const struct genesis *g = ledger_genesis(s->ledger);
+	uint64_t next = 0, now = (uint64_t)clock_wall(), epoch = genesis_epoch(g, now);
+
+	if (epoch_next(s->ledger, &next) < 0)
+		return;
+	json_object_set_new(o, "epoch", json_integer((json_int_t)epoch));
+	json_object_set_new(o, "epoch_ends", json_integer((json_int_t)genesis_epoch_start(g, epoch + 1)));
+	json_object_set_new(o, "epochs_closed", json_integer((json_int_t)next));
+	json_object_set_new(o, "epochs_behind", json_integer(epoch > next ? (json_int_t)(epoch - next) : 0));
+	json_object_set_new(o, "epoch_signers", s->draft ? json_integer((json_int_t)epoch_signers(s->ledger, s->draft)) :
+							   json_null());
+}
