@@ -2,7 +2,7 @@
 # Everything that is tested before a change lands, from a fresh Debian 12 on:
 #
 #   contrib/check.sh            all of it
-#   contrib/check.sh STEP...    some of: build clang sanitize net hostile dist
+#   contrib/check.sh STEP...    some of: build clang sanitize js net hostile dist
 #
 # Installs Debian packages that are missing (as root), builds out of tree in
 # build/, and prints one line a step. Logs are in build/check/. The last line
@@ -109,6 +109,22 @@ step_sanitize() {
 	build sanitize --enable-sanitizers && unit_tests sanitize
 }
 
+# Bundles of claims before a verifier made of npm packages, pinned in tests/js.
+step_js() {
+	[ -x "$ROOT/build/release/nonosctl" ] || build release --enable-werror || return
+	# shellcheck disable=SC2086
+	{ command -v node && command -v npm; } >/dev/null || packages_install $PACKAGES_JS
+	mkdir -p "$ROOT/build/js"
+	cp "$ROOT"/tests/js/package.json "$ROOT"/tests/js/package-lock.json "$ROOT/build/js"
+	if attempt js-packages npm ci --prefix "$ROOT/build/js" --no-audit --no-fund &&
+		attempt js make -C "$ROOT/build/release" check TESTS=tests/check_claims.py NONOS_JS="$ROOT/build/js" &&
+		grep -q 'before two judges' "$ROOT/build/release/tests/check_claims.log"; then
+		count 1 0
+	else
+		count 0 1
+	fi
+}
+
 step_net() {
 	[ -x "$ROOT/build/release/nonosd" ] || build release --enable-werror || return
 	# Hostile peers meet the sanitizer build, except where memory is measured.
@@ -133,10 +149,10 @@ mkdir -p "$LOGS"
 # shellcheck disable=SC2086
 packages_install $PACKAGES_BUILD $PACKAGES_LAB $PACKAGES_CHECK
 begin=$(date +%s)
-[ $# -gt 0 ] || set -- build clang sanitize net hostile dist
+[ $# -gt 0 ] || set -- build clang sanitize js net hostile dist
 for step in "$@"; do
 	case $step in
-	build | clang | sanitize | net | hostile | dist) "step_$step" ;;
+	build | clang | sanitize | js | net | hostile | dist) "step_$step" ;;
 	*) die "no step $step; see the top of $0" ;;
 	esac
 done

@@ -7,6 +7,7 @@ PACKAGES_BUILD="gcc make autoconf automake pkg-config libc6-dev libevent-dev lib
 	libseccomp-dev"
 PACKAGES_LAB="python3 tor openssl"
 PACKAGES_CHECK="clang libclang-rt-14-dev libcmocka-dev python3-pytest zsh fish prometheus tmux xz-utils"
+PACKAGES_JS="nodejs npm"
 
 say() {
 	printf '%s %s\n' "$(date +%H:%M:%S)" "$*"

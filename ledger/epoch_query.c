@@ -134,6 +134,21 @@ int rewards_epoch(struct ledger *l, json_t **ret, uint64_t epoch)
 	return 0;
 }
 
+int rewards_inputs(struct ledger *l, json_t **ret, uint64_t epoch)
+{
+	struct epoch_terms *t;
+	struct epoch_row e;
+	int r = epoch_row(l, &e, epoch);
+
+	if (r == 0)
+		r = recompute(l, &t, &e);
+	if (r < 0)
+		return r;
+	*ret = reward_epoch_inputs(t->rewards);
+	epoch_terms_free(t);
+	return 0;
+}
+
 /* -- explaining a relay ------------------------------------------------------------------ */
 
 /* Millionths as a decimal. */

@@ -116,7 +116,7 @@ static int pay(struct ledger *l, const struct epoch_terms *t)
 						  .amount = e->relays[i].due };
 	r = ledger_post(l, legs, n);
 	free(legs);
-	return r < 0 ? r : burn_note(l, BURN_ISSUED, e->paid);
+	return r;
 }
 
 static int write_dues(struct ledger *l, const struct epoch_terms *t)

@@ -176,15 +176,67 @@ void reward_epoch_free(struct reward_epoch *e)
 	free(e);
 }
 
+/* -- the other way ------------------------------------------------------------------- */
+
+static void add_lock(json_t *locks, struct amount amount, uint32_t days)
+{
+	json_t *o = json_pack("{s:I}", "days", (json_int_t)days);
+
+	doc_set_amount(o, "amount", amount);
+	json_array_append_new(locks, o);
+}
+
+/* Tier by tier from the longest lock: what is locked for its days and not for more. */
+static json_t *locks_json(const struct reward_params *p, const struct reward_relay *r)
+{
+	struct amount seen = { 0 }, part;
+	json_t *locks = json_array();
+
+	for (size_t i = p->n_tiers; i-- > 0; ) {
+		if (amount_sub(&part, r->locked[i], seen) < 0 || amount_is_zero(part))
+			continue;
+		add_lock(locks, part, p->tiers[i].days);
+		seen = r->locked[i];
+	}
+	if (amount_sub(&part, r->stake, seen) == 0 && !amount_is_zero(part))
+		add_lock(locks, part, 0);
+	return locks;
+}
+
+static json_t *inputs_of(const struct reward_params *p, const struct reward_relay *r)
+{
+	json_t *o = json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:o}", "family", r->family, "network", r->network, "running",
+			      (json_int_t)r->running, "exit", (json_int_t)r->exit, "guard", (json_int_t)r->guard, "weight",
+			      (json_int_t)r->weight_sum, "locks", locks_json(p, r));
+
+	doc_set_address(o, "operator", &r->operator);
+	doc_set_address(o, "payout", &r->payout);
+	return o;
+}
+
+json_t *reward_epoch_inputs(const struct reward_epoch *e)
+{
+	json_t *o = json_pack("{s:s, s:o, s:I}", "policy", "nonos-1", "params", reward_params_json(&e->params), "consensuses",
+			      (json_int_t)e->seen);
+	json_t *relays = json_object();
+	char id[2 * REWARD_ID_LEN + 1];
+
+	for (size_t i = 0; i < e->n_relays; i++) {
+		hex_encode(id, e->relays[i].id, REWARD_ID_LEN);
+		json_object_set_new(relays, id, inputs_of(&e->params, &e->relays[i]));
+	}
+	doc_set_amount(o, "reserve", e->reserve);
+	json_object_set_new(o, "relays", relays);
+	return o;
+}
+
 /* -- the result ---------------------------------------------------------------------- */
 
 /* What a relay was not measured at is null, not 0. */
 static void set_measured(json_t *o, const struct reward_relay *r, bool running)
 {
-	json_t *guard = json_integer((json_int_t)r->guard), *exit = json_integer((json_int_t)r->exit);
-
-	json_object_set_new(o, "exit", exit);
-	json_object_set_new(o, "guard", guard);
+	json_object_set_new(o, "exit", json_integer((json_int_t)r->exit));
+	json_object_set_new(o, "guard", json_integer((json_int_t)r->guard));
 	json_object_set_new(o, "running", json_integer((json_int_t)r->running));
 	if (running) {
 		doc_set_amount(o, "weight", r->weight);

@@ -52,6 +52,12 @@ size_t epoch_signers(const struct ledger *l, const json_t *draft);
 int rewards_epoch(struct ledger *l, json_t **ret, uint64_t epoch);
 int rewards_explain(struct ledger *l, json_t **ret, uint64_t epoch, const uint8_t relay_id[RELAY_ID_LEN]);
 
+/*
+ * What a closed epoch was computed from, as the document that "nonosctl rewards compute" and
+ * reward_epoch_read() take: whoever has it can compute the epoch again.
+ */
+int rewards_inputs(struct ledger *l, json_t **ret, uint64_t epoch);
+
 /* A relay's last `limit` epochs, newest first, and its sum. */
 int rewards_relay(struct ledger *l, json_t **ret, const uint8_t relay_id[RELAY_ID_LEN], size_t limit);
 

@@ -255,8 +255,25 @@ int reward_compute(struct reward_epoch *e, char why[REWARD_WHY_CAP]);
 int reward_epoch_read(struct reward_epoch **ret, char why[REWARD_WHY_CAP], const json_t *doc);
 void reward_epoch_free(struct reward_epoch *e);
 
+/* The other way. Locks are told as few as give the same tier and stake. */
+json_t *reward_epoch_inputs(const struct reward_epoch *e);
+
 /* The result: {"budget", "counted", "credit", "limit", "relays": {id: {...}}, "total"}; and of one relay. */
 json_t *reward_epoch_json(const struct reward_epoch *e);
 json_t *reward_relay_json(const struct reward_epoch *e, const struct reward_relay *r);
+
+/* -- what a stake would earn ------------------------------------------------------------ */
+
+enum reward_role { REWARD_MIDDLE, REWARD_GUARD, REWARD_EXIT };
+
+/*
+ * What `amount` would earn in an epoch like `e`, for each tier that it reaches and each number of relays it can be
+ * divided among: {"amount", "weight", "role", "relays", "epoch_s", "assumptions": [sentence ...], "options": [{"tier",
+ * "lock_days", "relays", "stake_each", "carries", "epoch_due", "yearly", "yield_bp", "yield_percent"} ...]}, best yield
+ * first. Each relay is taken to have `weight` (0: the mean of those that earn in `e`). ERR_RANGE for no amount or
+ * parameters out of range, ERR_NOT_FOUND when it reaches no tier; `why` has the sentence.
+ */
+int stake_optimize(json_t **ret, char why[REWARD_WHY_CAP], const struct reward_epoch *e, struct amount amount,
+		   uint64_t weight, enum reward_role role);
 
 #endif

@@ -56,6 +56,8 @@ static const struct {
 	{ COMMAND_ID_rewards_explain, view_explained, NULL }, { COMMAND_ID_rewards_claims, view_claims, &table_claims },
 	{ COMMAND_ID_rewards_claim, view_claims, &table_claims },
 	{ COMMAND_ID_rewards_relay, view_claims, &table_epochs }, { COMMAND_ID_rewards_history, view_claims, &table_epochs },
+	{ COMMAND_ID_stake_optimize, view_optimize, &table_optimize },
+	{ COMMAND_ID_ledger_policy_simulate, NULL, &table_simulate },
 	{ COMMAND_ID_key_list, NULL, &key_table }, { COMMAND_ID_backup_list, NULL, &backup_table },
 };
 

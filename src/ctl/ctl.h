@@ -117,6 +117,10 @@ int file_read(char **ret, size_t *ret_len, const char *path, size_t max);
 /* Read JSON without repeated names; `integers`: within the profile of canonical JSON. */
 int file_read_json(json_t **ret, const char *path, size_t max, bool integers);
 
+/* Read a genesis document; whether it is in its canonical form. In genesis.c. */
+struct genesis;
+int file_read_genesis(struct genesis **ret, bool *ret_canonical, const char *path);
+
 /* A file of the key's 64 hexadecimal digits, which nobody else may read. */
 int file_read_key(uint8_t secret[ETH_SECRET_LEN], const char *path);
 
@@ -159,6 +163,10 @@ void view_options(FILE *out, const json_t *answer);
 
 void view_doctor(FILE *out, const json_t *answer);
 void view_init(FILE *out, const json_t *answer);
+
+/* stake optimize, ledger policy simulate */
+void view_optimize(FILE *out, const json_t *answer);
+extern const struct table table_optimize, table_simulate;
 
 /* The text of `metrics`, as it is. */
 void view_metrics(FILE *out, const json_t *answer);

@@ -30,7 +30,7 @@ static void set_address(json_t *object, const char *name, const struct eth_addr 
 	json_object_set_new(object, name, json_string(text));
 }
 
-static int read_genesis(struct genesis **ret, bool *ret_canonical, const char *path)
+int file_read_genesis(struct genesis **ret, bool *ret_canonical, const char *path)
 {
 	char why[GENESIS_WHY_CAP] = "", *text;
 	size_t len, used;
@@ -65,7 +65,7 @@ int local_genesis_check(const struct invocation *in)
 	struct genesis *g;
 	bool canonical;
 	json_t *answer;
-	int r = read_genesis(&g, &canonical, param_text(in->params, "file"));
+	int r = file_read_genesis(&g, &canonical, param_text(in->params, "file"));
 
 	if (r != EXIT_OK)
 		return r;
@@ -116,7 +116,7 @@ int local_genesis_show(const struct invocation *in)
 	struct genesis *g;
 	bool canonical;
 	json_t *answer, *token = json_object();
-	int r = read_genesis(&g, &canonical, param_text(in->params, "file"));
+	int r = file_read_genesis(&g, &canonical, param_text(in->params, "file"));
 
 	if (r != EXIT_OK) {
 		json_decref(token);

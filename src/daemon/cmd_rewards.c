@@ -128,6 +128,22 @@ int cmd_rewards_epoch(struct ctl_call *call)
 	return answer(call, l, r, made, "this epoch is not closed yet; nonosctl rewards pending shows the one that runs");
 }
 
+int cmd_rewards_inputs(struct ctl_call *call)
+{
+	struct ledger *l = settle_ledger(settle_of(call), call);
+	json_t *made = NULL;
+	uint64_t epoch = 0;
+	int r;
+
+	if (!l)
+		return ERR_STATE;
+	r = which_epoch(call, l, &epoch);
+	if (r < 0)
+		return r;
+	r = rewards_inputs(l, &made, epoch);
+	return answer(call, l, r, made, "this epoch is not closed yet");
+}
+
 int cmd_rewards_explain(struct ctl_call *call)
 {
 	struct ledger *l = settle_ledger(settle_of(call), call);
