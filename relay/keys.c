@@ -83,12 +83,13 @@ int64_t keys_onion_rotates(const struct relay_keys *k)
 
 /* -- schedule --------------------------------------------------------------- */
 
-int keys_make_signing(struct signing_key *ret, const struct relay_keys *k, int64_t now)
+int keys_make_signing(struct signing_key *ret, const struct secret *master, const uint8_t ed_id[ED25519_PUB_LEN],
+		      int64_t expires)
 {
 	struct signing_key s = { .secret = secret_new(NULL, ED25519_EXPANDED_LEN) };
 	const struct cert_request q = {
-		.type = CERT_SIGNING, .key = s.public_key, .expires = now + KEYS_SIGNING_LIFETIME_S,
-		.signer_secret = secret_data(k->master), .signer_public = k->ed_id,
+		.type = CERT_SIGNING, .key = s.public_key, .expires = expires,
+		.signer_secret = secret_data(master), .signer_public = ed_id,
 	};
 	struct cert c;
 	int r;
@@ -173,7 +174,7 @@ static int forget_old_onion(struct relay_keys *k)
 static int renew_signing(struct relay_keys *k, int64_t now)
 {
 	struct relay_keys next = *k;
-	int r = keys_make_signing(&next.signing, k, now);
+	int r = keys_make_signing(&next.signing, k->master, k->ed_id, now + KEYS_SIGNING_LIFETIME_S);
 
 	if (r < 0)
 		return r;
@@ -197,6 +198,14 @@ static bool take_brought_signing(struct relay_keys *k, int64_t now)
 	}
 	signing_wipe(&k->signing);
 	k->signing = s;
+	return true;
+}
+
+bool keys_take_signing(struct relay_keys *k, int64_t now, int *ret_changed)
+{
+	if (k->master || !take_brought_signing(k, now))
+		return false;
+	*ret_changed = KEYS_CHANGED_SIGNING;
 	return true;
 }
 

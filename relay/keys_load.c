@@ -164,7 +164,7 @@ static int load_signing(struct opening *o)
 		return 0;
 	}
 	return opening_complain(o, r, "the signing key in %s %s and the master key is not here to make another: where the "
-			"master key is kept run `tor --keygen`, then copy ed25519_signing_secret_key and "
+			"master key is kept run \"nonosctl key master renew\" (or tor --keygen), then copy ed25519_signing_secret_key and "
 			"ed25519_signing_cert into %s", o->path,
 			r == ERR_EXPIRED ? "has expired" : r == ERR_NOT_FOUND ? "is missing" :
 			"does not fit its certificate or the identity", o->path);

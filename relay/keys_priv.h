@@ -76,8 +76,12 @@ int opening_load(struct opening *o);
 int signing_load(struct signing_key *ret, int dir, const uint8_t ed_id[32], bool is_private, int64_t now);
 void signing_wipe(struct signing_key *s);
 
-/* Make a signing key, certified by the master key, which must be at hand. */
-int keys_make_signing(struct signing_key *ret, const struct relay_keys *k, int64_t now);
+/* Write both files; ERR_SYSTEM with errno. */
+int signing_save(int dir, const struct signing_key *s);
+
+/* Make a signing key, certified by the master key until `expires`. */
+int keys_make_signing(struct signing_key *ret, const struct secret *master, const uint8_t ed_id[ED25519_PUB_LEN],
+		      int64_t expires);
 
 /* Put new onion keys in place of the current ones, in memory. */
 int keys_make_onion(struct relay_keys *k, unsigned parts, int64_t now);

@@ -56,7 +56,7 @@ static int make_missing(struct opening *o)
 	int r = 0;
 
 	if (o->missing & KEYS_PART_SIGNING)
-		r = keys_make_signing(&o->k->signing, o->k, o->now);
+		r = keys_make_signing(&o->k->signing, o->k->master, o->k->ed_id, o->now + KEYS_SIGNING_LIFETIME_S);
 	if (r == 0)
 		r = keys_make_onion(o->k, o->missing, o->now);
 	return r < 0 ? opening_complain(o, r, "cannot make keys: %s", err_str(r)) : 0;
@@ -98,7 +98,7 @@ static int save_master(int dir, const struct relay_keys *k, unsigned parts)
 	return r;
 }
 
-static int save_signing(int dir, const struct signing_key *s)
+int signing_save(int dir, const struct signing_key *s)
 {
 	int r = key_save_tagged(dir, "ed25519_signing_secret_key", KEY_TAG_ED_SIGNING,
 				secret_data(s->secret), secret_len(s->secret));
@@ -132,7 +132,7 @@ int keys_save(const struct relay_keys *k, int dir, unsigned parts)
 	if (r == 0)
 		r = save_master(dir, k, parts);
 	if (r == 0 && parts & KEYS_PART_SIGNING)
-		r = save_signing(dir, &k->signing);
+		r = signing_save(dir, &k->signing);
 	if (r == 0)
 		r = save_onion(dir, k, parts);
 	return r;

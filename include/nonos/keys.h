@@ -30,6 +30,7 @@
 #include <nonos/relay.h>
 
 struct relay_keys;
+struct secret;
 struct families;
 
 /* Seconds of the schedule. */
@@ -94,6 +95,12 @@ int keys_maintain(struct relay_keys *k, int64_t now, int *ret_changed);
  */
 bool keys_old_onion_in_use(const struct relay_keys *k, int64_t now);
 
+/*
+ * With the master key offline: take over, at once, a signing key and certificate in the
+ * keys directory that run longer than those in use. True when that happened.
+ */
+bool keys_take_signing(struct relay_keys *k, int64_t now, int *ret_changed);
+
 /* Rotate the onion keys now, whatever their age. */
 int keys_rotate_onion(struct relay_keys *k, int64_t now);
 
@@ -101,6 +108,34 @@ int keys_rotate_onion(struct relay_keys *k, int64_t now);
 int keys_make_link(struct link_keys *ret, const struct relay_keys *k, int64_t now);
 
 void keys_onion(struct onion_keys *ret, const struct relay_keys *k);
+
+/* -- keys_master.c: the master key where it is safe, away from the relay --------- */
+
+enum { KEYS_DAYS_MAX = 365 };
+
+/*
+ * Make a master key. *ret is its expanded form, *ret_ed_id the identity. With `dir` >= 0
+ * it is written there in tor's files, ERR_EXISTS when there is one (or an encrypted one).
+ */
+int keys_master_new(struct secret **ret, uint8_t ret_ed_id[ED25519_PUB_LEN], int dir);
+
+/*
+ * Read one from tor's files in `dir`. ERR_NOT_FOUND; ERR_MISMATCH with its public file;
+ * ERR_PERMISSION when others may read it; ERR_UNSUPPORTED when tor encrypted it.
+ */
+int keys_master_load(struct secret **ret, uint8_t ret_ed_id[ED25519_PUB_LEN], int dir);
+
+/* Write the public file of an identity; ERR_MISMATCH, and nothing done, where there is another. */
+int keys_master_save_public(int dir, const uint8_t ed_id[ED25519_PUB_LEN]);
+
+/*
+ * Make a signing key and its certificate in `dir`, for 1 to KEYS_DAYS_MAX days from `now`, in the
+ * place of those there are. ERR_MISMATCH when `dir` has another identity.
+ */
+int keys_signing_renew(int64_t *ret_expires, int dir, const struct secret *master, unsigned days, int64_t now);
+
+/* Make the RSA identity of a relay that never ran; ERR_EXISTS. */
+int keys_rsa_new(uint8_t ret_rsa_id[SHA1_LEN], int dir);
 
 /* -- server descriptor and extra-info (dir-spec 2.1) ------------------------ */
 

@@ -210,7 +210,13 @@ static void view_keys(FILE *out, const json_t *s)
 	label(out, "signing key");
 	fputs("until ", out);
 	view_time(out, number_of(k, "signing_expires"));
-	fputs(flag_of(k, "master_offline") ? ", master key offline\n" : ", renewed by itself\n", out);
+	if (flag_of(k, "master_offline")) {
+		fputs(", for ", out);
+		view_duration(out, number_of(k, "signing_expires") - (long long)time(NULL));
+		fputs("; the master key is offline\n", out);
+	} else {
+		fputs(", renewed by itself\n", out);
+	}
 	label(out, "onion keys");
 	fputs("rotate ", out);
 	view_time(out, number_of(k, "onion_rotates"));

@@ -176,7 +176,8 @@ static void warn_of_expiry(struct keeper *k)
 {
 	int64_t now = clock_wall(), left = keys_signing_expires(k->keys) - now;
 	bool offline = keys_master_is_offline(k->keys);
-	const char *what = offline ? "Make a new one with the offline master key and put it into the keys directory."
+	const char *what = offline ? "Where the master key is run \"nonosctl key master renew\", copy the two files into the keys "
+				     "directory, and reload."
 				   : "It could not be renewed, see above.";
 
 	if (left >= (offline ? EXPIRY_WARN_S : EXPIRY_URGENT_S / 2) ||
@@ -191,13 +192,8 @@ static void warn_of_expiry(struct keeper *k)
 		log_warn("The signing key expires in %lld days. %s", (long long)left / 86400, what);
 }
 
-static void maintain_keys(struct keeper *k)
+void keeper_keys_changed(struct keeper *k, int changed)
 {
-	int changed = 0, r;
-
-	r = keys_maintain(k->keys, clock_wall(), &changed);
-	if (r < 0)
-		log_error("The keys in %s/keys cannot be kept up. error=\"%s\"", k->config->data_dir, err_str(r));
 	if (changed & KEYS_CHANGED_SIGNING)
 		keeper_renew_link(k);
 	if (changed & (KEYS_CHANGED_ONION | KEYS_CHANGED_OLD_ONION))
@@ -205,6 +201,16 @@ static void maintain_keys(struct keeper *k)
 	if (changed & (KEYS_CHANGED_SIGNING | KEYS_CHANGED_ONION))
 		keeper_publish(k, "keys changed");
 	event_keys(k, changed);
+}
+
+static void maintain_keys(struct keeper *k)
+{
+	int changed = 0, r;
+
+	r = keys_maintain(k->keys, clock_wall(), &changed);
+	if (r < 0)
+		log_error("The keys in %s/keys cannot be kept up. error=\"%s\"", k->config->data_dir, err_str(r));
+	keeper_keys_changed(k, changed);
 	warn_of_expiry(k);
 }
 

@@ -133,6 +133,9 @@ void keeper_save_state(struct keeper *k);
 /* Tell systemd in a line how things are. */
 void keeper_notify_status(struct keeper *k);
 
+/* Pass on a set of enum keys_change: to workers, to the network, as an event. */
+void keeper_keys_changed(struct keeper *k, int changed);
+
 /* -- keeper_feed.c: what workers are sent ----------------------------------- */
 
 /* Send one new worker all it needs; nothing before there are keys. */

@@ -68,6 +68,22 @@ static void apply(struct keeper *k, const struct reload *r)
 		keeper_publish(k, "configuration changed");
 }
 
+/* With the master key offline: what the operator copied in, long before it is due or just in time. */
+static void take_signing_key(struct keeper *k, const struct reload *r)
+{
+	int changed = 0;
+
+	if (r->dry_run || !keys_take_signing(k->keys, clock_wall(), &changed))
+		return;
+	log_notice("A new signing key was taken over. days=%lld",
+		   (long long)(keys_signing_expires(k->keys) - clock_wall()) / 86400);
+	if (r->changes)
+		json_array_append_new(r->changes, json_pack("{s:s, s:s, s:b}", "section", "keys", "option", "signing key",
+							     "applied", 1));
+	k->expiry_warned = 0;
+	keeper_keys_changed(k, changed);
+}
+
 static void log_lines(const char *text)
 {
 	while (*text) {
@@ -151,6 +167,7 @@ int keeper_reload(struct keeper *k, bool dry_run, json_t **ret_report, char *err
 		k->config = fresh;
 		settle_use(k->settle, fresh, k->directory);
 		apply(k, &r);
+		take_signing_key(k, &r);
 		event_reload(k, r.changes);
 	}
 	if (ret_report)

@@ -24,6 +24,7 @@
 #include <nonos/link_auth.h>
 #include <nonos/mem.h>
 #include <nonos/relay.h>
+#include <nonos/secret.h>
 
 #include "../../relay/key_file.h"
 
@@ -507,6 +508,66 @@ static void test_offline_master(void **state)
 
 /* -- links ----------------------------------------------------------------------- */
 
+/* The master key made and used elsewhere, a relay that lives on what it gives, and what is refused. */
+static void test_master(void **state)
+{
+	struct relay_keys *k = NULL;
+	uint8_t ed_id[32], again[32], rsa_id[20];
+	struct secret *master, *copy, *other;
+	int home, dir, changed;
+	int64_t expires;
+
+	(void)state;
+	assert_int_equal(mkdir(in_root("home"), 0700), 0);
+	assert_int_equal(mkdir(in_root("data"), 0700), 0);
+	assert_int_equal(mkdir(in_root("data/keys"), 0700), 0);
+	home = open(in_root("home"), O_RDONLY | O_DIRECTORY);
+	dir = open(in_root("data/keys"), O_RDONLY | O_DIRECTORY);
+	assert_int_equal(keys_master_load(&copy, again, home), ERR_NOT_FOUND);
+	assert_int_equal(keys_master_new(&master, ed_id, home), 0);
+	assert_int_equal(keys_master_new(&copy, again, home), ERR_EXISTS);
+	assert_int_equal(keys_master_load(&copy, again, home), 0);
+	assert_memory_equal(again, ed_id, 32);
+	assert_memory_equal(secret_data(copy), secret_data(master), secret_len(master));
+
+	assert_int_equal(keys_signing_renew(&expires, dir, master, 0, NOW), ERR_RANGE);
+	assert_int_equal(keys_signing_renew(&expires, dir, master, 366, NOW), ERR_RANGE);
+	assert_int_equal(keys_signing_renew(&expires, dir, master, 5, NOW), 0);
+	assert_in_range(expires, NOW + 5 * DAY, NOW + 5 * DAY + 3600);
+	assert_int_equal(keys_rsa_new(rsa_id, dir), 0);
+	assert_int_equal(keys_rsa_new(rsa_id, dir), ERR_EXISTS);
+	assert_int_equal(reopen(&k, "data", NOW), 0);
+	assert_memory_equal(keys_ed_id(k), ed_id, 32);
+	assert_memory_equal(keys_rsa_id(k), rsa_id, 20);
+	assert_true(keys_master_is_offline(k));
+
+	/* A shorter one is left lying; a longer one is taken at once, with no day to lose. */
+	assert_int_equal(keys_signing_renew(&expires, dir, copy, 4, NOW), 0);
+	assert_false(keys_take_signing(k, NOW, &changed));
+	assert_int_equal(keys_signing_renew(&expires, dir, copy, 30, NOW + DAY), 0);
+	assert_true(keys_take_signing(k, NOW + DAY, &changed));
+	assert_int_equal(changed, KEYS_CHANGED_SIGNING);
+	assert_int_equal(keys_signing_expires(k), expires);
+	assert_false(keys_take_signing(k, NOW + DAY, &changed));
+	assert_int_equal(reopen(&k, "data", NOW + 32 * DAY), ERR_EXPIRED);
+	assert_non_null(strstr(err, "nonosctl key master renew"));
+
+	/* Another master key gives this relay nothing. */
+	assert_int_equal(keys_master_new(&other, again, -1), 0);
+	assert_int_equal(keys_signing_renew(&expires, dir, other, 30, NOW), ERR_MISMATCH);
+	write_file(in_root("home/ed25519_master_id_public_key"), "spoilt", 6);
+	assert_true(keys_master_load(&copy, again, home) < 0);
+	assert_int_equal(unlink(in_root("home/ed25519_master_id_secret_key")), 0);
+	write_file(in_root("home/ed25519_master_id_secret_key_encrypted"), "boxed", 5);
+	assert_int_equal(keys_master_load(&copy, again, home), ERR_UNSUPPORTED);
+	secret_free(other);
+	secret_free(copy);
+	secret_free(master);
+	keys_free(k);
+	close(home);
+	close(dir);
+}
+
 static void test_link(void **state)
 {
 	struct relay_keys *k = NULL;
@@ -648,7 +709,7 @@ int main(void)
 		in_scratch(test_missing_files),
 		in_scratch(test_spoilt_files), in_scratch(test_permissions), in_scratch(test_onion_schedule),
 		in_scratch(test_onion_age), in_scratch(test_signing_schedule), in_scratch(test_offline_master),
-		in_scratch(test_link), in_scratch(test_import), in_scratch(test_killed),
+		in_scratch(test_master), in_scratch(test_link), in_scratch(test_import), in_scratch(test_killed),
 	};
 
 	if (!getenv("TEST_VECTORS")) {
