@@ -74,19 +74,29 @@ static int read_amount(struct store *s, struct amount *ret, sqlite3_stmt *row)
 	return r;
 }
 
-static int balance(struct store *s, struct amount *ret, const struct account *a)
+/* Where a posting stands. */
+struct place {
+	bool there;
+	uint64_t height, seq;
+};
+
+static int balance(struct store *s, struct amount *ret, struct place *ret_last, const struct account *a)
 {
 	uint8_t name[NAME_LEN];
 	sqlite3_stmt *row;
 	int r;
 
 	name_of(name, a);
-	r = store_row(s, &row, "SELECT balance FROM account WHERE name = ?", "b", name, sizeof(name));
+	*ret_last = (struct place){ .there = false };
+	r = store_row(s, &row, "SELECT balance, last_height, last_seq FROM account WHERE name = ?", "b", name, sizeof(name));
 	if (r == ERR_NOT_FOUND) {
 		*ret = amount_u64(0);
 		return 0;
 	}
-	return r < 0 ? r : read_amount(s, ret, row);
+	if (r < 0)
+		return r;
+	*ret_last = (struct place){ .there = true, .height = store_u64(row, 1), .seq = store_u64(row, 2) };
+	return read_amount(s, ret, row);
 }
 
 static int total(struct store *s, struct amount *ret, enum account_kind kind)
@@ -101,7 +111,9 @@ static int total(struct store *s, struct amount *ret, enum account_kind kind)
 
 int ledger_balance(struct ledger *l, struct amount *ret, const struct account *a)
 {
-	return balance(l->store, ret, a);
+	struct place last;
+
+	return balance(l->store, ret, &last, a);
 }
 
 int ledger_supply(struct ledger *l, struct ledger_supply *ret)
@@ -187,25 +199,33 @@ static int set_total(struct ledger *l, enum account_kind kind, bool credit, stru
 	return r < 0 ? r : store_run(l->store, "UPDATE total SET balance = ? WHERE kind = ?", "ai", t, (int64_t)kind);
 }
 
-static int write_leg(struct ledger *l, const struct leg *leg, struct amount after)
+static int write_leg(struct ledger *l, const struct leg *leg, struct amount after, const struct place *last)
 {
+	uint64_t height = l->fold.height, seq = l->fold.seq++;
 	uint8_t name[NAME_LEN];
 	int r;
 
 	name_of(name, &leg->account);
-	r = store_run(l->store, "INSERT INTO account VALUES(?1, ?2) ON CONFLICT(name) DO UPDATE SET balance = ?2", "ba",
-		      name, sizeof(name), after);
-	if (r == 0)
-		r = store_run(l->store, "INSERT INTO posting VALUES(?, ?, ?, ?, ?, ?, ?)", "buuiaat", name, sizeof(name),
-			      l->fold.height, l->fold.seq++, (int64_t)leg->credit, leg->amount, after, l->fold.why);
-	return r;
+	if (!last->there)
+		r = store_run(l->store, "INSERT INTO posting VALUES(?, ?, ?, NULL, NULL, ?, ?, ?, ?)", "uubiaat", height, seq, name,
+			      sizeof(name), (int64_t)leg->credit, leg->amount, after, l->fold.why);
+	else
+		r = store_run(l->store, "INSERT INTO posting VALUES(?, ?, ?, ?, ?, ?, ?, ?, ?)", "uubuuiaat", height, seq, name,
+			      sizeof(name), last->height, last->seq, (int64_t)leg->credit, leg->amount, after, l->fold.why);
+	if (r < 0)
+		return r;
+	if (!last->there)
+		return store_run(l->store, "INSERT INTO account VALUES(?, ?, ?, ?)", "bauu", name, sizeof(name), after, height, seq);
+	return store_run(l->store, "UPDATE account SET balance = ?, last_height = ?, last_seq = ? WHERE name = ?", "auub", after, height,
+			 seq, name, sizeof(name));
 }
 
 static int apply_leg(struct ledger *l, const struct leg *leg)
 {
 	char name[ACCOUNT_TEXT_CAP], has[AMOUNT_TEXT_CAP], needs[AMOUNT_TEXT_CAP];
 	struct amount before, after;
-	int r = balance(l->store, &before, &leg->account);
+	struct place last;
+	int r = balance(l->store, &before, &last, &leg->account);
 
 	if (r < 0)
 		return r;
@@ -218,7 +238,7 @@ static int apply_leg(struct ledger *l, const struct leg *leg)
 		amount_token_text(needs, leg->amount);
 		return ledger_refuse(l, REFUSED_OVERDRAWN, "%s holds %s tokens, which does not cover %s", name, has, needs);
 	}
-	return write_leg(l, leg, after);
+	return write_leg(l, leg, after, &last);
 }
 
 /* What the burn controller looks at: payments from the reserve, burns, spending of the treasury. */
@@ -336,32 +356,62 @@ static int time_of(struct ledger *l, uint64_t *ret, uint64_t height)
 	return 0;
 }
 
-int ledger_history(struct ledger *l, const struct account *a, uint64_t before, size_t limit,
-		   int (*each)(void *ctx, const struct ledger_line *line), void *ctx)
+/* The last posting of the account below the height. Who pages on names the height of a posting of the account. */
+static int history_start(struct ledger *l, struct place *ret, const struct account *a, uint64_t before)
 {
 	uint8_t name[NAME_LEN];
+	struct amount holds;
 	sqlite3_stmt *row;
 	int r;
 
 	name_of(name, a);
-	r = store_row(l->store, &row, "SELECT height, credit, amount, balance, why FROM posting"
-		      " WHERE account = ? AND height < ? ORDER BY height DESC, seq DESC LIMIT ?", "buu", name, sizeof(name),
-		      before > INT64_MAX ? INT64_MAX : before, (uint64_t)(limit > INT32_MAX ? INT32_MAX : limit));
+	r = before > l->end.tree.size ? ERR_NOT_FOUND :
+	    store_row(l->store, &row, "SELECT prev_height, prev_seq FROM posting WHERE height = ? AND account = ? ORDER BY seq LIMIT 1", "ub",
+		      before, name, sizeof(name));
 	if (r == ERR_NOT_FOUND)
-		return 0;
-	for (r = r < 0 ? r : 1; r == 1; r = store_next(l->store, row)) {
-		struct ledger_line line = { .height = store_u64(row, 0), .credit = sqlite3_column_int(row, 1) != 0,
-					    .amount = store_amount(row, 2), .balance = store_amount(row, 3) };
-		const char *why = (const char *)sqlite3_column_text(row, 4);
+		return balance(l->store, &holds, ret, a);
+	if (r < 0)
+		return r;
+	*ret = (struct place){ .there = sqlite3_column_type(row, 0) != SQLITE_NULL, .height = store_u64(row, 0), .seq = store_u64(row, 1) };
+	store_end(row);
+	return 0;
+}
 
-		memcpy(line.why, why ? why : "", why ? strnlen(why, sizeof(line.why) - 1) : 0);
-		r = time_of(l, &line.time, line.height);
-		if (r == 0)
-			r = each(ctx, &line);
-		if (r != 0) {
-			store_end(row);
-			return r;
-		}
+/* Read the posting at a place, and go to the one before it. */
+static int read_line(struct ledger *l, struct ledger_line *ret, struct place *at)
+{
+	const char *why;
+	sqlite3_stmt *row;
+	int r = store_row(l->store, &row, "SELECT prev_height, prev_seq, credit, amount, balance, why FROM posting"
+			  " WHERE height = ? AND seq = ?", "uu", at->height, at->seq);
+
+	if (r < 0)
+		return r == ERR_NOT_FOUND ? store_damaged(l->store, "a posting is missing") : r;
+	*ret = (struct ledger_line){ .height = at->height, .credit = sqlite3_column_int(row, 2) != 0, .amount = store_amount(row, 3),
+				     .balance = store_amount(row, 4) };
+	why = (const char *)sqlite3_column_text(row, 5);
+	memcpy(ret->why, why ? why : "", why ? strnlen(why, sizeof(ret->why) - 1) : 0);
+	r = sqlite3_column_type(row, 0) != SQLITE_NULL && store_u64(row, 0) > at->height ?
+	    store_damaged(l->store, "the postings of an account are not in order") : 0;
+	*at = (struct place){ .there = sqlite3_column_type(row, 0) != SQLITE_NULL, .height = store_u64(row, 0), .seq = store_u64(row, 1) };
+	store_end(row);
+	return r < 0 ? r : time_of(l, &ret->time, ret->height);
+}
+
+int ledger_history(struct ledger *l, const struct account *a, uint64_t before, size_t limit,
+		   int (*each)(void *ctx, const struct ledger_line *line), void *ctx)
+{
+	struct place at;
+	int r = history_start(l, &at, a, before);
+
+	while (r == 0 && at.there && limit > 0) {
+		struct ledger_line line;
+
+		r = read_line(l, &line, &at);
+		if (r < 0 || line.height >= before)
+			continue;
+		limit--;
+		r = each(ctx, &line);
 	}
 	return r;
 }

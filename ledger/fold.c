@@ -104,33 +104,51 @@ int ledger_next_nonce(struct ledger *l, uint64_t *ret, const struct eth_addr *si
 	return 0;
 }
 
-static int use_nonce(struct ledger *l, const struct object *o)
+static int refuse_nonce(struct ledger *l, const struct object *o, uint64_t nonce)
 {
-	uint64_t next, nonce;
-	int r;
+	uint64_t next;
+	int r = ledger_next_nonce(l, &next, &o->signer);
 
-	if (!(o->fold->flags & FOLD_NONCE))
-		return 0;
-	nonce = object_u64(o, "nonce");
-	r = ledger_next_nonce(l, &next, &o->signer);
 	if (r < 0)
 		return r;
 	if (nonce < next)
 		return ledger_refuse(l, REFUSED_NONCE_USED, "the nonce is %" PRIu64 ", and the lowest that is free is %" PRIu64, nonce,
 				     next);
-	if (nonce - next > NONCE_AHEAD_MAX)
-		return ledger_refuse(l, REFUSED_NONCE_AHEAD, "the nonce is %" PRIu64 ", and the next one is %" PRIu64
-				     "; at most %d may be left out", nonce, next, NONCE_AHEAD_MAX);
-	return store_run(l->store, "INSERT INTO nonce VALUES(?1, ?2) ON CONFLICT(signer) DO UPDATE SET next = ?2", "bu",
-			 o->signer.b, sizeof(o->signer.b), nonce + 1);
+	return ledger_refuse(l, REFUSED_NONCE_AHEAD, "the nonce is %" PRIu64 ", and the next one is %" PRIu64
+			     "; at most %d may be left out", nonce, next, NONCE_AHEAD_MAX);
+}
+
+static int use_nonce(struct ledger *l, const struct object *o)
+{
+	uint64_t nonce, low;
+	int r;
+
+	if (!(o->fold->flags & FOLD_NONCE))
+		return 0;
+	nonce = object_u64(o, "nonce");
+	low = nonce > NONCE_AHEAD_MAX ? nonce - NONCE_AHEAD_MAX : 0;
+	if (nonce >= INT64_MAX)
+		return refuse_nonce(l, o, nonce);
+	/* Only a signer without any nonce so far makes a row; the first may be no further ahead either. */
+	r = store_run(l->store, "UPDATE nonce SET next = ? WHERE signer = ? AND next BETWEEN ? AND ?", "ubuu", nonce + 1, o->signer.b,
+		      sizeof(o->signer.b), low, nonce);
+	if (r < 0 || store_changes(l->store) == 1)
+		return r;
+	if (low > 0)
+		return refuse_nonce(l, o, nonce);
+	r = store_run(l->store, "INSERT INTO nonce VALUES(?, ?) ON CONFLICT DO NOTHING", "bu", o->signer.b, sizeof(o->signer.b), nonce + 1);
+	return r < 0 || store_changes(l->store) == 1 ? r : refuse_nonce(l, o, nonce);
 }
 
 static int check_duplicate(struct ledger *l, struct ledger_receipt *ret, const struct object *o)
 {
-	int r = ledger_find(l, ret, o->digest);
+	struct ledger_receipt first;
+	int r = ledger_find(l, &first, o->digest);
 
-	if (r == 0)
-		return ledger_refuse(l, REFUSED_DUPLICATE, "it is entry %" PRIu64 " of the journal already", ret->index);
+	if (r == 0) {
+		*ret = first;
+		return ledger_refuse(l, REFUSED_DUPLICATE, "it is entry %" PRIu64 " of the journal already", first.index);
+	}
 	return r == ERR_NOT_FOUND ? 0 : r;
 }
 
@@ -200,46 +218,57 @@ static int write_entry(struct ledger *l, struct ledger_receipt *ret, const struc
 	return r;
 }
 
-/* The checks that write nothing. */
+/* The checks that write nothing. A nonce is used up by the first of two alike; without one they must be looked for. */
 static int fold_check(struct ledger *l, struct ledger_receipt *ret, const struct object *o)
 {
-	int r;
+	int r = 0;
 
 	if (l->fold.time < l->end.time)
 		return ledger_refuse(l, REFUSED_TIME, "the time is %" PRIu64 ", and that of the entry before %" PRIu64, l->fold.time,
 				     l->end.time);
-	r = check_duplicate(l, ret, o);
+	if (!(o->fold->flags & FOLD_NONCE))
+		r = check_duplicate(l, ret, o);
 	if (r == 0)
 		r = check_until(l, o);
 	return r < 0 ? r : check_signer(l, o);
+}
+
+/* Inside a savepoint: what is refused leaves nothing behind. */
+static int fold_apply(struct ledger *l, struct ledger_receipt *ret, const struct object *o, const char *expect, size_t expect_len)
+{
+	int r = store_mark(l->store), undone;
+
+	if (r < 0)
+		return r;
+	r = fold_checked(l, o);
+	if (r == 0)
+		r = write_entry(l, ret, o, expect, expect_len);
+	if (r == 0)
+		return store_keep(l->store);
+	if (r == ERR_REFUSED) {
+		l->due_known = false;
+		undone = store_undo(l->store);
+		r = undone < 0 ? undone : r;
+	}
+	return r;
 }
 
 int fold_object(struct ledger *l, struct ledger_receipt *ret, struct ledger_refusal *refusal, const struct object *o,
 		uint64_t time, const char *expect, size_t expect_len)
 {
 	struct ledger_receipt receipt = { .index = 0 };
-	int r;
+	int r, found;
 
 	l->fold = (struct fold_now){ .time = time, .height = l->end.tree.size + 1, .why = o->type, .refusal = refusal };
 	r = fold_check(l, &receipt, o);
-	if (r == ERR_REFUSED && refusal->code == REFUSED_DUPLICATE)
-		*ret = receipt;
-	if (r < 0)
-		return r;
-	r = store_mark(l->store);
-	if (r < 0)
-		return r;
-	r = fold_checked(l, o);
 	if (r == 0)
-		r = write_entry(l, &receipt, o, expect, expect_len);
-	if (r == ERR_REFUSED) {
-		int undone = store_undo(l->store);
-
-		return undone < 0 ? undone : r;
+		r = fold_apply(l, &receipt, o, expect, expect_len);
+	/* Whatever is wrong with it now: when it was taken before, that is what counts. */
+	if (r == ERR_REFUSED && refusal->code != REFUSED_DUPLICATE) {
+		found = check_duplicate(l, &receipt, o);
+		r = found < 0 ? found : r;
 	}
-	if (r == 0)
-		r = store_keep(l->store);
-	if (r == 0)
+	if (r == 0 || (r == ERR_REFUSED && refusal->code == REFUSED_DUPLICATE))
 		*ret = receipt;
 	return r;
 }

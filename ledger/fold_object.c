@@ -68,11 +68,19 @@ static json_t *lower(const json_t *v)
 	return out;
 }
 
+/* With its checksum. Letters of both cases are one: reading has checked them. */
 static json_t *normal_address(const json_t *v)
 {
 	char text[ETH_ADDR_TEXT_CAP];
 	struct eth_addr a = { { 0 } };
+	bool lower_case = false, upper_case = false;
 
+	for (const char *p = json_string_value(v) + 2; *p; p++) {
+		lower_case |= *p >= 'a';
+		upper_case |= *p >= 'A' && *p <= 'F';
+	}
+	if (lower_case && upper_case)
+		return json_incref((json_t *)v);
 	eth_addr_parse(&a, json_string_value(v), json_string_length(v));
 	eth_addr_text(text, &a);
 	return json_string(text);
@@ -321,11 +329,10 @@ uint64_t object_u64(const struct object *o, const char *name)
 	return strtoull(json_string_value(field(o, name)), NULL, 10);
 }
 
+/* The checksum was looked at when the object was read. */
 void object_address(struct eth_addr *ret, const struct object *o, const char *name)
 {
-	const json_t *v = field(o, name);
-
-	if (eth_addr_parse(ret, json_string_value(v), json_string_length(v)) < 0)
+	if (read_hex(ret->b, sizeof(ret->b), field(o, name)) < 0)
 		abort();
 }
 

@@ -13,10 +13,11 @@
 
 /* -- the tree in the database ------------------------------------------------------------ */
 
-/* Hashes of full subtrees; those of single leaves stand with their entries. */
-static int read_node(void *ctx, struct merkle_hash *ret, unsigned level, uint64_t index)
+/* Of full subtrees those of 2^8, 2^16, ... leaves are stored; leaves stand with their entries. */
+enum { STORED_LEVELS = 8 };
+
+static int read_stored(struct ledger *l, struct merkle_hash *ret, unsigned level, uint64_t index)
 {
-	struct ledger *l = ctx;
 	sqlite3_stmt *row;
 	int r;
 
@@ -28,6 +29,22 @@ static int read_node(void *ctx, struct merkle_hash *ret, unsigned level, uint64_
 		return r == ERR_NOT_FOUND ? store_damaged(l->store, "a hash of the journal's tree is missing") : r;
 	r = store_blob(l->store, row, 0, ret->b, sizeof(ret->b));
 	store_end(row);
+	return r;
+}
+
+/* What is between is made of at most 128 that are stored. */
+static int read_node(void *ctx, struct merkle_hash *ret, unsigned level, uint64_t index)
+{
+	struct merkle_hash left, right;
+	int r;
+
+	if (level % STORED_LEVELS == 0)
+		return read_stored(ctx, ret, level, index);
+	r = read_node(ctx, &left, level - 1, 2 * index);
+	if (r == 0)
+		r = read_node(ctx, &right, level - 1, 2 * index + 1);
+	if (r == 0)
+		merkle_node(ret, &left, &right);
 	return r;
 }
 
@@ -47,7 +64,8 @@ static int grow(struct ledger *l, const struct merkle_hash *leaf)
 		int r;
 
 		merkle_node(&h, &f->full[level], &h);
-		level++;
+		if (++level % STORED_LEVELS)
+			continue;
 		r = store_run(l->store, "INSERT INTO node VALUES(?, ?, ?)", "uub", (uint64_t)level, f->size >> level, h.b, sizeof(h.b));
 		if (r < 0)
 			return r;

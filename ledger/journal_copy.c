@@ -1,9 +1,11 @@
 /*
  * The copy of the journal beside the database: lines as ledger_export() writes
- * them, a checkpoint at the end of each batch. It is written and synced just
- * before the database commits, so it never lacks what was acknowledged. When
- * a ledger is opened, a database that is behind its copy lost its end (a truncated
- * write-ahead log, an older file put back) and is completed from it.
+ * them, a checkpoint at the end of each batch. It is written just before the
+ * database commits, so it never lacks what was acknowledged, but for what a power
+ * cut takes: it is synced now and then only, as the database is synced each time.
+ * When a ledger is opened, a database that is behind its copy lost its end (a
+ * truncated write-ahead log, an older file put back) and is completed from it; a
+ * copy that is behind is completed from the database.
  */
 #include "config.h"
 
@@ -24,12 +26,13 @@
 
 #include "checkpoint.h"
 
-enum { BUFFER_MAX = 1 << 20, CHUNK = 64 * 1024 };
+enum { BUFFER_MAX = 1 << 20, CHUNK = 64 * 1024, SYNC_EVERY = 64 };
 
 struct journal_copy {
 	int fd;
 	char *path;
 	off_t kept;			/* up to the last batch that stands */
+	unsigned unsynced;		/* batches since the last sync */
 	off_t written;			/* up to here the file is written */
 	char *buffer;			/* what comes behind that */
 	size_t used, cap;
@@ -73,6 +76,14 @@ static int put(struct ledger *l, const char *line, size_t len)
 	return c->used > BUFFER_MAX ? flush(l) : 0;
 }
 
+static int sync_file(struct ledger *l)
+{
+	if (fdatasync(l->copy->fd) < 0)
+		return say(l, "syncing");
+	l->copy->unsynced = 0;
+	return 0;
+}
+
 int copy_entry(struct ledger *l, const char *entry, size_t entry_len, const char *evidence, size_t evidence_len)
 {
 	size_t len;
@@ -100,8 +111,8 @@ int copy_seal(struct ledger *l, const char *note)
 	free(line);
 	if (r == 0)
 		r = flush(l);
-	if (r == 0 && fdatasync(l->copy->fd) < 0)
-		r = say(l, "syncing");
+	if (r == 0 && ++l->copy->unsynced >= SYNC_EVERY)
+		r = sync_file(l);
 	return r;
 }
 
@@ -130,8 +141,11 @@ void copy_close(struct journal_copy *c)
 {
 	if (!c)
 		return;
-	if (c->fd >= 0)
+	if (c->fd >= 0) {
+		if (c->unsynced)
+			fdatasync(c->fd);
 		close(c->fd);
+	}
 	free(c->buffer);
 	free(c->path);
 	free(c);
@@ -226,9 +240,9 @@ static int append_missing(struct ledger *l, uint64_t from)
 		free(note);
 	} else if (r == 0) {
 		r = flush(l);
-		if (r == 0 && fdatasync(l->copy->fd) < 0)
-			r = say(l, "syncing");
 	}
+	if (r == 0)
+		r = sync_file(l);
 	if (r == 0)
 		copy_keep(l);
 	return r;

@@ -248,6 +248,7 @@ void ledger_rollback(struct ledger *l)
 {
 	store_rollback(l->store);
 	l->end = l->committed;
+	l->due_known = false;
 	l->batch = false;
 	if (copy_drop(l) < 0)
 		l->lost = true;

@@ -36,6 +36,8 @@ struct ledger {
 	bool lost;			/* the batch failed, and ledger_commit() has not said so yet */
 	bool replay;			/* bodies of entries are not stored */
 	struct fold_now fold;
+	bool due_known;			/* next_due is so, and not only perhaps */
+	uint64_t next_due;		/* when the first stake is paid back; UINT64_MAX: none */
 	char error[LEDGER_WHY_CAP];
 };
 
@@ -115,11 +117,11 @@ int copy_open(struct ledger *l, char why[LEDGER_WHY_CAP]);
 void copy_close(struct journal_copy *c);
 int copy_entry(struct ledger *l, const char *entry, size_t entry_len, const char *evidence, size_t evidence_len);
 
-/* End a batch, durably. What is added after it is dropped by copy_drop(). */
+/* Write what was added, and the end of a batch. copy_drop() takes back what copy_keep() did not confirm. */
 int copy_seal(struct ledger *l, const char *note);
 int copy_drop(struct ledger *l);
 
-/* The last copy_seal() stands. */
+/* The database has committed. */
 void copy_keep(struct ledger *l);
 
 /* -- journal_lines.c ----------------------------------------------------------------- */

@@ -118,6 +118,7 @@ static int apply_release(struct ledger *l, const struct object *o)
 	if (r == 0)
 		r = store_run(l->store, "INSERT INTO unbonding VALUES(?, ?, ?, ?)", "uuba", due, fold_height(l), id, sizeof(id),
 			      amount);
+	l->due_known = false;
 	return r;
 }
 
@@ -143,12 +144,29 @@ static int take_due(struct ledger *l, struct eth_addr *ret_account, struct amoun
 	return r < 0 ? r : store_run(l->store, "DELETE FROM unbonding WHERE due = ? AND height = ?", "uu", due, height);
 }
 
+/* When the first part is due, asked of the database once. */
+static int find_next_due(struct ledger *l)
+{
+	sqlite3_stmt *row;
+	int r = store_row(l->store, &row, "SELECT min(due) FROM unbonding", "");
+
+	if (r < 0)
+		return r;
+	l->next_due = sqlite3_column_type(row, 0) == SQLITE_NULL ? UINT64_MAX : store_u64(row, 0);
+	l->due_known = true;
+	store_end(row);
+	return 0;
+}
+
 int stake_due(struct ledger *l)
 {
 	struct eth_addr account;
 	struct amount amount;
-	int r;
+	int r = l->due_known ? 0 : find_next_due(l);
 
+	if (r < 0 || l->fold.time < l->next_due)
+		return r;
+	l->due_known = false;
 	l->fold.why = "unbonding";
 	while ((r = take_due(l, &account, &amount)) == 0) {
 		struct account from = account_of(ACCOUNT_STAKE, &account), to = account_of(ACCOUNT_ADDRESS, &account);

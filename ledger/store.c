@@ -151,7 +151,8 @@ static int open_write(struct store *s, int flags)
 
 	if (code == SQLITE_OK)
 		code = sqlite3_exec(s->db, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
-				    "PRAGMA foreign_keys = ON; PRAGMA cache_size = -32768", NULL, NULL, NULL);
+				    "PRAGMA foreign_keys = ON; PRAGMA cache_size = -32768;"
+				    "PRAGMA wal_autocheckpoint = 8192", NULL, NULL, NULL);
 	if (code == SQLITE_OK && sqlite3_db_readonly(s->db, "main") == 1)
 		code = SQLITE_READONLY;
 	return code;
@@ -415,6 +416,11 @@ int store_prepare(struct store *s, sqlite3_stmt **ret, const char *sql)
 void store_drop(sqlite3_stmt *row)
 {
 	sqlite3_finalize(row);
+}
+
+int store_changes(const struct store *s)
+{
+	return sqlite3_changes(s->db);
 }
 
 /* -- columns ---------------------------------------------------------------------- */

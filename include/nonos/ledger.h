@@ -8,7 +8,7 @@
  *
  * One SQLite database holds both. Submissions are checked and applied inside
  * an open transaction; ledger_commit() makes all of them durable at once, and
- * only then may they be acknowledged. After it the entries also stand in a
+ * only then may they be acknowledged. The entries also stand in a
  * plain file beside the database, PATH.copy (the format of ledger_export()),
  * from which a database that lost its end is completed when it is opened.
  *

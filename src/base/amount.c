@@ -227,6 +227,15 @@ int uint256_parse(uint8_t ret[UINT256_LEN], const char *text, size_t len)
 		return ERR_MALFORMED;
 	if (len > 78)			/* 2^256 has 78 digits */
 		return ERR_RANGE;
+	if (len <= 38) {		/* and 2^128 has 39: nearly all there are */
+		u128 v = 0;
+
+		for (size_t i = 0; i < len; i++)
+			v = v * 10 + (unsigned)(text[i] - '0');
+		amount_store(out + AMOUNT_LEN, narrow(v));
+		memcpy(ret, out, sizeof(out));
+		return 0;
+	}
 	for (size_t i = 0; i < len; i++) {
 		unsigned carry = (unsigned)(text[i] - '0');
 

@@ -36,8 +36,8 @@ static void put(struct out *o, const char *data, size_t len)
 
 static int write_value(struct out *o, const json_t *value, int depth);
 
-/* The shortest escape, and only where one is needed (RFC 8785, 3.2.2.2). */
-static void write_char(struct out *o, char c)
+/* The shortest escape of a character that needs one (RFC 8785, 3.2.2.2). */
+static void write_escape(struct out *o, char c)
 {
 	static const char named[] = "\bb\tt\nn\ff\rr\"\"\\\\";
 	char text[8];
@@ -50,19 +50,23 @@ static void write_char(struct out *o, char c)
 			return;
 		}
 	}
-	if ((unsigned char)c >= 0x20) {
-		put(o, &c, 1);
-		return;
-	}
 	snprintf(text, sizeof(text), "\\u%04x", (unsigned)c);
 	put(o, text, 6);
 }
 
 static void write_string(struct out *o, const char *s, size_t len)
 {
+	size_t from = 0;
+
 	put(o, "\"", 1);
-	for (size_t i = 0; i < len; i++)
-		write_char(o, s[i]);
+	for (size_t i = 0; i < len; i++) {
+		if ((unsigned char)s[i] >= 0x20 && s[i] != '"' && s[i] != '\\')
+			continue;
+		put(o, s + from, i - from);
+		write_escape(o, s[i]);
+		from = i + 1;
+	}
+	put(o, s + from, len - from);
 	put(o, "\"", 1);
 }
 
