@@ -127,8 +127,43 @@ def check_events():
     problems.extend(f"{topic}: in nonos-control(7) but no event" for topic in entries)
 
 
+def parameters(flags, args):
+    """The line that nonos-control(7) has of a method's parameters."""
+    kinds = {"DURATION": "seconds", "FLAG": "boolean", "HEX": "hexadecimal", "FILE": "text", "DIR": "text"}
+    parts = []
+    for _, name, kind, low, high, own, placeholder, _ in args:
+        if "ARG_LOCAL" in own:
+            continue
+        text = placeholder if kind == "CHOICE" else kinds.get(kind, kind.lower())
+        text += " list" if "ARG_REPEAT" in own else ""
+        parts.append(f"{name} ({text}{', required' if 'ARG_REQUIRED' in own else ''})")
+    if "CMD_CHANGES" in flags:
+        parts.append("dry_run (boolean)")
+    return f"Parameters: {', '.join(parts) or 'none'}."
+
+
+def check_methods():
+    man = read("contrib", "man", "nonos-control.7")
+    body = man.split(".SH METHODS\n", 1)[1].split("\n.SH", 1)[0] + "\n"
+    entries = {plain(head): text for head, text in re.findall(r"^\.TP\n\.B (.*)\n((?:(?!\.TP).*\n)*)", body, re.M)}
+    args = table("commands.def", ARG, "ARG")
+    for name, words, where, flags, sentence in table("commands.def", COMMAND, "COMMAND"):
+        if where != "DAEMON":
+            continue
+        line = parameters(flags, [a for a in args if a[0] == name])
+        text = entries.pop(words, None)
+        if text is None:
+            problems.append(f"{words}: not among the methods of nonos-control(7); begin with\n"
+                            f".TP\n.B {words}\n{sentence}\n{line}")
+            continue
+        expect(words, plain(text), sentence)
+        expect(words, plain(text), line)
+    problems.extend(f"{words}: in nonos-control(7) but no method" for words in entries)
+
+
 check_options()
 check_commands()
+check_methods()
 check_events()
 check_metrics()
 for problem in problems:

@@ -30,6 +30,8 @@ enum {
 	OUTPUT_ALL_MAX = 64 << 20,	/* of all clients; beyond, so is the one who owes most */
 	INPUT_MAX = 2 * CTL_LINE_MAX,
 	TURN_US = 2000,			/* of answering before the rest of the daemon has its turn */
+	ACCEPT_AT_ONCE = 64,		/* clients, likewise */
+	ACCEPT_PAUSE_MS = 500,		/* when there are no descriptors */
 	GROUPS_MAX = 256,
 };
 
@@ -59,7 +61,8 @@ struct ctl_server {
 	struct client *clients;
 	unsigned n_clients, clients_max, n_pending;
 	struct client *ready, **ready_end;
-	struct event *turn;
+	unsigned n_accepted;	/* since the loop had its turn */
+	struct event *turn, *accept_again;
 	dev_t dev;		/* of the socket file, so that only our own is removed */
 	ino_t ino;
 };
@@ -335,6 +338,24 @@ static void client_new(struct ctl_server *s, int fd, const struct ucred *peer)
 	bufferevent_enable(c->bev, EV_READ | EV_WRITE);
 }
 
+static void pause_accepting(struct ctl_server *s, unsigned ms)
+{
+	struct timeval tv = { .tv_usec = ms * 1000 };
+
+	evconnlistener_disable(s->listener);
+	event_add(s->accept_again, &tv);
+}
+
+static void accept_again_cb(evutil_socket_t fd, short what, void *arg)
+{
+	struct ctl_server *s = arg;
+
+	(void)fd;
+	(void)what;
+	s->n_accepted = 0;
+	evconnlistener_enable(s->listener);
+}
+
 static void accept_cb(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *sa, int sa_len,
 		      void *arg)
 {
@@ -346,6 +367,8 @@ static void accept_cb(struct evconnlistener *listener, evutil_socket_t fd, struc
 	(void)sa;
 	(void)sa_len;
 	clock_update();
+	if (++s->n_accepted >= ACCEPT_AT_ONCE)
+		pause_accepting(s, 0);
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 && len == sizeof(peer) && has_place(s, peer.uid)) {
 		client_new(s, fd, &peer);
 		return;
@@ -354,12 +377,12 @@ static void accept_cb(struct evconnlistener *listener, evutil_socket_t fd, struc
 	close(fd);
 }
 
-/* Out of descriptors, most likely: the listener stays, and tries again by itself. */
+/* Out of descriptors, most likely; who waits is still there to be accepted, so it would be tried at once. */
 static void accept_error_cb(struct evconnlistener *listener, void *arg)
 {
 	(void)listener;
-	(void)arg;
 	log_limited(LOG_LEVEL_WARN, "The control socket cannot accept.");
+	pause_accepting(arg, ACCEPT_PAUSE_MS);
 }
 
 /* -- the socket file ---------------------------------------------------------- */
@@ -462,7 +485,8 @@ static struct ctl_server *server_on(struct event_base *base, int fd, const char 
 	s->clients_max = clients_max();
 	s->ready_end = &s->ready;
 	s->turn = event_new(base, -1, 0, turn_cb, s);
-	if (!s->turn)
+	s->accept_again = event_new(base, -1, 0, accept_again_cb, s);
+	if (!s->turn || !s->accept_again)
 		mem_fail();
 	if (lstat(path, &st) == 0) {
 		s->dev = st.st_dev;
@@ -512,6 +536,7 @@ static void server_end(struct ctl_server *s)
 		client_free(s->clients);
 	}
 	event_free(s->turn);
+	event_free(s->accept_again);
 	evconnlistener_free(s->listener);
 	free(s->path);
 	free(s);

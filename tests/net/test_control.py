@@ -16,6 +16,7 @@ import time
 
 import pytest
 
+import control_docs
 from conftest import PROGRAM, SLOW
 from tornet import HOST, proc_rss
 from tornet.ours import nonos_tool
@@ -388,6 +389,8 @@ def test_events(daemon):
         old = proc_children(daemon.process.pid)[0]
         os.kill(old, signal.SIGKILL)
         ended, started, ready = [c.read()["params"] for _ in range(3)]
+        for event in ended, started, ready:
+            assert set(event["data"]) == control_docs.events()[event["topic"]]
         assert (ended["topic"], ended["data"]["pid"], ended["data"]["signal"]) == ("worker.ended", old, 9)
         assert (started["topic"], ready["topic"]) == ("worker.started", "worker.ready")
         assert started["data"]["pid"] == ready["data"]["pid"] != old
@@ -403,7 +406,7 @@ def test_events(daemon):
 def test_events_in_a_terminal(daemon):
     lines = [json.loads(line) for line in daemon.ctl("events", "links", "bandwidth", "--count", "4", "--json").splitlines()]
     assert {e["topic"] for e in lines} == {"links", "bandwidth"}
-    assert all(set(e) == {"topic", "time", "data"} for e in lines)
+    assert all(set(e) == {"topic", "time", "data"} and set(e["data"]) == control_docs.events()[e["topic"]] for e in lines)
     text = daemon.ctl("events", "circuits", "--for", "2")
     assert text.count(" UTC  circuits circuits=0 made=0 ") in (1, 2, 3), text
     run = subprocess.Popen([nonos_tool("nonosctl"), "-s", daemon.socket, "events"], stdout=subprocess.PIPE, text=True)
@@ -423,6 +426,53 @@ def test_events_end_with_the_daemon(make_daemon):
     out, err = run.communicate(timeout=20 * SLOW)
     assert [json.loads(line)["data"]["state"] for line in out.splitlines()] == ["draining", "stopping"]
     assert run.returncode == 4 and "closed the connection" in err
+
+
+# -- what the manual says ----------------------------------------------------------------
+
+ACCOUNT = "0x7E5F4552091A69125d5DfCb7b8C2659029395Bdf"      # of the key 1
+
+
+def check_answer(client, documented, method, **params):
+    wrong = control_docs.differences(documented[method], client.call(method, **params))
+    assert not wrong, (method, wrong)
+
+
+def test_answers_are_documented(make_daemon):
+    """nonos-control(7) has the members of each answer, and no others."""
+    documented = control_docs.documented()
+    assert all(documented.values()), [m for m, rows in documented.items() if not rows]
+    daemon = make_daemon("control_socket_mode = 0600")
+    made = json.loads(daemon.ctl("token", "create", "--method", "*", "--rate", "9", "--valid-for", "9", "--argument", "a=b", "--json"))
+    assert not control_docs.differences(documented["token.create"], made)
+    with daemon.client() as c:
+        for method in ("status", "counters", "metrics", "version", "config.show", "token.list"):
+            check_answer(c, documented, method)
+        for method in ("onion.rotate", "reload", "stop"):
+            check_answer(c, documented, method, dry_run=True)
+        check_answer(c, documented, "log.level", level="info")
+        check_answer(c, documented, "events", topics=["worker"])
+        check_answer(c, documented, "events")
+        check_answer(c, documented, "token.revoke", id=made["id"])
+
+
+def test_answers_of_the_ledger_are_documented(make_daemon, tmp_path):
+    documented = control_docs.documented()
+    genesis, key = str(tmp_path / "genesis.json"), str(tmp_path / "writer.key")
+    subprocess.run([nonos_tool("nonosctl"), "genesis", "new", genesis, "--name", "test", "--holder", ACCOUNT, "--key", key,
+                    "--origin", "example.org/j", "--epoch-seconds", "60", "--unbonding-seconds", "5"],
+                   check=True, stdout=subprocess.DEVNULL)
+    daemon = make_daemon("[ledger]\ngenesis = %s\njournal_key = %s\noperator = %s" % (genesis, key, ACCOUNT))
+    with daemon.client() as c:
+        for method in ("status", "ledger.head", "ledger.balance", "ledger.history", "ledger.supply", "stake.status",
+                       "stake.tiers", "rewards.history", "rewards.pending", "rewards.claims"):
+            check_answer(c, documented, method)
+        check_answer(c, documented, "relay.binding", operator=ACCOUNT)
+
+
+def test_status_in_a_network_is_documented(lab):
+    for name in lab.ours():
+        assert not control_docs.differences(control_docs.documented()["status"], lab.status(name))
 
 
 # -- rights ----------------------------------------------------------------------------
