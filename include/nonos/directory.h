@@ -64,6 +64,9 @@ struct consensus_router {
 	bool has_digest;
 	uint32_t flags;		/* enum relay_flag */
 	uint32_t weight;	/* Bandwidth= of the "w" line */
+	bool unmeasured;	/* fewer than three authorities measured it: Unmeasured=1 */
+	uint32_t name_at;	/* of the nickname, in the text */
+	uint8_t name_len;	/* 0: too long to be one */
 	uint8_t ip[4];
 	uint16_t or_port, dir_port;
 };

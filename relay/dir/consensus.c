@@ -62,7 +62,7 @@ const char *relay_flags_str(char *out, size_t cap, uint32_t flags)
 	return out;
 }
 
-static uint32_t flag_from_name(struct span s)
+uint32_t relay_flag_parse(struct span s)
 {
 	for (size_t i = 0; i < N_FLAGS; i++)
 		if (span_eq(s, flag_names[i].name))
@@ -172,6 +172,8 @@ static int take_router(struct parser *p, struct dir_item *it)
 	p->router_has_flags = false;
 	if (!dir_arg(it, &nickname) || dir_arg_base64(it, rt->rsa_id, sizeof(rt->rsa_id)) < 0)
 		return ERR_MALFORMED;
+	rt->name_at = (uint32_t)(nickname.p - p->c->text);
+	rt->name_len = nickname.len <= 19 ? (uint8_t)nickname.len : 0;
 	if (p->c->flavour == FLAVOUR_NS) {
 		if (dir_arg_base64(it, rt->digest, SHA1_LEN) < 0)
 			return ERR_MALFORMED;
@@ -196,7 +198,7 @@ static int take_flags(struct parser *p, struct consensus_router *rt, struct dir_
 		return ERR_MALFORMED;
 	p->router_has_flags = true;
 	while (dir_arg(it, &word))
-		rt->flags |= flag_from_name(word);
+		rt->flags |= relay_flag_parse(word);
 	return 0;
 }
 
@@ -208,6 +210,8 @@ static int take_weight(struct consensus_router *rt, struct dir_item *it)
 	uint64_t v;
 
 	while (dir_arg(it, &word)) {
+		if (span_eq(word, "Unmeasured=1"))
+			rt->unmeasured = true;
 		if (word.len <= n || memcmp(word.p, prefix, n) != 0)
 			continue;
 		if (span_u64((struct span){ word.p + n, word.len - n }, &v, UINT32_MAX) < 0)
@@ -370,6 +374,12 @@ void consensus_unref(struct consensus *c)
 	free(c->sigs);
 	free(c->text);
 	free(c);
+}
+
+void consensus_nickname(char out[20], const struct consensus *c, const struct consensus_router *rt)
+{
+	memcpy(out, c->text + rt->name_at, rt->name_len);
+	out[rt->name_len] = '\0';
 }
 
 int64_t consensus_interval(const struct consensus *c)

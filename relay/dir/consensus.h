@@ -15,6 +15,7 @@
 #include <nonos/directory.h>
 
 #include "authority.h"
+#include "dirtext.h"
 
 struct dircerts;
 
@@ -49,6 +50,12 @@ struct consensus {
 int consensus_parse(struct consensus **ret, const char *text, size_t len);
 struct consensus *consensus_ref(struct consensus *c);
 void consensus_unref(struct consensus *c);
+
+/* The enum relay_flag of a name; 0 for one that is not known. */
+uint32_t relay_flag_parse(struct span s);
+
+/* The nickname of a router in it. */
+void consensus_nickname(char out[20], const struct consensus *c, const struct consensus_router *rt);
 
 /* Seconds from one consensus to the next. */
 int64_t consensus_interval(const struct consensus *c);

@@ -174,6 +174,26 @@ static void update_listing(struct directory *d)
 		d->hooks.listing(d->hooks.arg);
 }
 
+static void note_weight(struct directory *d, const struct consensus *c)
+{
+	int r;
+
+	if (!weights_add(&d->weights, c, d->own_id) || !d->cache_dir)
+		return;
+	r = weights_save(&d->weights, d->cache_dir);
+	if (r < 0)
+		log_limited(LOG_LEVEL_WARN, "The weights of the last consensuses cannot be kept in %s. error=\"%s\"",
+			    d->cache_dir, err_str(r));
+}
+
+static void load_weights(struct directory *d)
+{
+	int r = d->cache_dir ? weights_load(&d->weights, d->cache_dir) : ERR_NOT_FOUND;
+
+	if (r < 0 && r != ERR_NOT_FOUND)
+		log_warn("The file %s/weights is not used and begins anew. error=\"%s\"", d->cache_dir, err_str(r));
+}
+
 static void tell_params(struct directory *d, const struct consensus *c)
 {
 	struct net_params params;
@@ -217,6 +237,7 @@ void directory_new_consensus(struct directory *d, const struct consensus *c)
 	offer_changed(d, docs_kind(c->flavour));
 	if (c->flavour == FLAVOUR_MICRODESC)
 		tell_params(d, c);
+	note_weight(d, c);
 	update_listing(d);
 	publish_consensus(d, c);
 	tell_consensus(d, c);
@@ -294,6 +315,7 @@ void directory_free(struct directory *d)
 	store_stop(d);
 	fetch_stop(d);
 	publish_stop(d);
+	votes_stop(d);
 	offer_stop(d);
 	http_client_free(d->http);
 	event_free(d->tick);
@@ -307,6 +329,7 @@ void directory_free(struct directory *d)
 void directory_start(struct directory *d)
 {
 	d->started = true;
+	load_weights(d);
 	store_load(d);
 	directory_kick(d);
 }

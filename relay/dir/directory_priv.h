@@ -6,6 +6,8 @@
  *   publish.c  uploads our descriptor and watches whether it is listed
  *   offer.c    hands documents that changed to the workers
  *   store.c    keeps documents on disk
+ *   votes.c    fetches what each authority says of us, when asked to
+ *   view.c     tells what is known of us
  *
  * Time: deadlines are monotonic milliseconds, so a jump of the wall clock can
  * shift no more than the one deadline that was computed just before it.
@@ -20,7 +22,9 @@
 #include <nonos/directory.h>
 #include <nonos/http.h>
 
+#include "authority.h"
 #include "dircache.h"
+#include "weights.h"
 
 struct event;
 
@@ -90,6 +94,23 @@ struct publisher {
 	unsigned relists;
 };
 
+/* An authority's vote as it came last. */
+struct vote_of {
+	int64_t fetched;
+	int status;
+	bool good;
+	struct vote_view vote;
+};
+
+struct votes {
+	struct http_call *call;
+	bool busy;
+	unsigned who;			/* being asked */
+	struct vote_of of[AUTHORITIES_MAX];
+	void (*done)(void *arg);	/* NULL: nobody waits */
+	void *arg;
+};
+
 struct pack;
 
 struct offers {
@@ -123,6 +144,8 @@ struct directory {
 
 	struct publisher publisher;
 	struct offers offers;
+	struct votes votes;
+	struct weights weights;
 
 	unsigned unsaved;		/* bit per enum dir_doc */
 	uint64_t save_ms;
@@ -159,6 +182,9 @@ bool fetch_docs_busy(const struct directory *d, enum consensus_flavour flavour);
 void publish_step(struct directory *d);
 void publish_consensus(struct directory *d, const struct consensus *c);
 void publish_stop(struct directory *d);
+
+/* votes.c */
+void votes_stop(struct directory *d);
 
 /* offer.c */
 void offer_init(struct directory *d);
