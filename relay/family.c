@@ -335,31 +335,55 @@ static int create_files(int fd, const char *secret_name, const char *id_name, ui
 	return r;
 }
 
+struct new_family {
+	char secret_name[128], id_name[128];
+	int dir;
+};
+
+/* Open the directory and see that nothing is in the way. */
+static int prepare(struct new_family *n, const char *dir, const char *name, const struct complaint *c)
+{
+	if (!name_is_good(name))
+		return complain(c, ERR_RANGE, "a family's name has 1 to %d letters, digits, \"-\", \"_\" and \".\", "
+				"and does not begin with a dot", FAMILY_NAME_MAX);
+	snprintf(n->secret_name, sizeof(n->secret_name), "%s%s", name, suffix);
+	snprintf(n->id_name, sizeof(n->id_name), "%s.public_family_id", name);
+	n->dir = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (n->dir < 0)
+		return complain(c, ERR_SYSTEM, "%s cannot be opened: %s", dir, strerror(errno));
+	if (faccessat(n->dir, n->secret_name, F_OK, AT_SYMLINK_NOFOLLOW) == 0 ||
+	    faccessat(n->dir, n->id_name, F_OK, AT_SYMLINK_NOFOLLOW) == 0) {
+		close(n->dir);
+		return complain(c, ERR_EXISTS, "%s/%s or its %s is there already; a family key is never overwritten", dir,
+				n->secret_name, n->id_name);
+	}
+	return 0;
+}
+
+int family_may_create(const char *dir, const char *name, char *ret_err, size_t err_cap)
+{
+	const struct complaint c = { ret_err, err_cap };
+	struct new_family n;
+	int r = prepare(&n, dir, name, &c);
+
+	if (r == 0)
+		close(n.dir);
+	return r;
+}
+
 int family_create(uint8_t ret_id[FAMILY_ID_LEN], const char *dir, const char *name, char *ret_err,
 		  size_t err_cap)
 {
 	const struct complaint c = { ret_err, err_cap };
-	char secret_name[128], id_name[128];
-	int fd, r;
+	struct new_family n;
+	int r = prepare(&n, dir, name, &c);
 
-	if (!name_is_good(name))
-		return complain(&c, ERR_RANGE, "a family's name has 1 to %d letters, digits, \"-\", \"_\" and \".\", "
-				"and does not begin with a dot", FAMILY_NAME_MAX);
-	snprintf(secret_name, sizeof(secret_name), "%s%s", name, suffix);
-	snprintf(id_name, sizeof(id_name), "%s.public_family_id", name);
-	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return complain(&c, ERR_SYSTEM, "%s cannot be opened: %s", dir, strerror(errno));
-	if (faccessat(fd, secret_name, F_OK, AT_SYMLINK_NOFOLLOW) == 0 ||
-	    faccessat(fd, id_name, F_OK, AT_SYMLINK_NOFOLLOW) == 0) {
-		r = complain(&c, ERR_EXISTS, "%s/%s or its %s is there already; a family key is never overwritten", dir,
-			     secret_name, id_name);
-	} else {
-		r = create_files(fd, secret_name, id_name, ret_id);
-		if (r < 0)
-			complain(&c, r, "the family key cannot be written to %s: %s", dir, strerror(errno));
-	}
-	close(fd);
+	if (r < 0)
+		return r;
+	r = create_files(n.dir, n.secret_name, n.id_name, ret_id);
+	if (r < 0)
+		complain(&c, r, "the family key cannot be written to %s: %s", dir, strerror(errno));
+	close(n.dir);
 	return r;
 }
 

@@ -21,6 +21,21 @@ static uint32_t sum_u32(uint32_t a, uint64_t b)
 	return b > UINT32_MAX - a ? UINT32_MAX : a + (uint32_t)b;
 }
 
+/*
+ * The highest power of two below: a relay that carries little must not show the
+ * same amount on two links.
+ */
+static uint32_t coarse(uint32_t mib)
+{
+	return mib ? UINT32_C(1) << (31 - __builtin_clz(mib)) : 0;
+}
+
+static void sum_coarsen(struct link_sum *s)
+{
+	s->read_mib = coarse(s->read_mib);
+	s->written_mib = coarse(s->written_mib);
+}
+
 static void link_add(struct link_sum *s, const struct link *l)
 {
 	s->n++;
@@ -33,7 +48,7 @@ static void link_fill(struct link_row *row, const struct link *l)
 	*row = (struct link_row){
 		.initiator = l->initiator, .canonical = l->canonical, .version = (uint8_t)l->version,
 		.age_min = sum_u32(0, (clock_now_ms() - l->created_ms) / 60000),
-		.read_mib = l->shown.read_mib, .written_mib = l->shown.written_mib,
+		.read_mib = coarse(l->shown.read_mib), .written_mib = coarse(l->shown.written_mib),
 	};
 	memcpy(row->rsa_id, l->peer_id.rsa_id, sizeof(row->rsa_id));
 }
@@ -57,12 +72,14 @@ void relay_link_page(const struct relay *r, uint32_t from, struct link_page *ret
 	while ((l = link_from(r, from))) {
 		if (seen++ == SLOTS_PER_PAGE || ret->n == LINK_ROWS_MAX) {
 			ret->next = from;
-			return;
+			break;
 		}
 		from = (uint32_t)l->id;
 		if (l->state == LINK_OPEN)
 			page_add(ret, l);
 	}
+	sum_coarsen(&ret->clients);
+	sum_coarsen(&ret->unlisted);
 }
 
 /* -- circuits -------------------------------------------------------------------- */

@@ -91,6 +91,9 @@ void directory_votes_unwatch(struct directory *d, void *arg);
 /* How many authorities are still to be asked. */
 size_t directory_votes_pending(const struct directory *d);
 
+/* The nickname of a listed relay; false when none is. */
+bool directory_nickname(const struct directory *d, char out[20], const uint8_t rsa_id[20]);
+
 /* -- family --------------------------------------------------------------------------- */
 
 enum { FAMILY_VIEW_MAX = 1000 };

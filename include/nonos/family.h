@@ -58,6 +58,9 @@ int families_certify(uint8_t *out, size_t cap, size_t *ret_len, const struct fam
 int family_cert_check(uint8_t ret_id[FAMILY_ID_LEN], const uint8_t *cert, size_t len, const uint8_t ed_id[32],
 		      int64_t now);
 
+/* Whether family_create() would do it; the same errors. */
+int family_may_create(const char *dir, const char *name, char *ret_err, size_t err_cap);
+
 /*
  * Make a family: NAME.secret_family_key (mode 0600) and NAME.public_family_id in
  * `dir`, which must exist. Never overwrites: ERR_EXISTS. ERR_RANGE for a name that is

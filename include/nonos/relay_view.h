@@ -6,8 +6,8 @@
  *     others, clients above all, are summed up and have no address or time;
  *   - of circuits there are counts over all links, never per link, so that no
  *     two links can be seen to grow by the same circuit;
- *   - a row's bytes are whole MiB as of the last full minute, its age whole
- *     minutes: traffic of one link cannot be followed into another.
+ *   - bytes are a power of two of MiB, rounded down, as of the last full minute,
+ *     ages whole minutes: traffic of one link cannot be followed into another.
  */
 #ifndef NONOS_RELAY_VIEW_H
 #define NONOS_RELAY_VIEW_H

@@ -39,6 +39,16 @@ size_t directory_weights(const struct directory *d, struct weight_sample *out, s
 	return n;
 }
 
+bool directory_nickname(const struct directory *d, char out[20], const uint8_t rsa_id[20])
+{
+	const struct consensus *c = dircache_latest(&d->docs);
+	const struct consensus_router *rt = c ? consensus_find(c, rsa_id) : NULL;
+
+	if (rt)
+		consensus_nickname(out, c, rt);
+	return rt && out[0];
+}
+
 /* -- family --------------------------------------------------------------------------- */
 
 static struct span microdesc_of(const struct directory *d, const struct consensus_router *rt)

@@ -103,13 +103,15 @@ int directory_fetch_votes(struct directory *d, void (*done)(void *arg), void *ar
 		return ERR_BUSY;
 	if (!v->busy && are_current(d))
 		return ERR_EXISTS;
+	if (!v->busy) {
+		v->busy = true;
+		v->who = 0;
+		next_vote(d);
+		if (!v->busy)
+			return ERR_EXISTS;	/* none could even be asked: its row says why */
+	}
 	v->done = done;
 	v->arg = arg;
-	if (v->busy)
-		return 0;
-	v->busy = true;
-	v->who = 0;
-	next_vote(d);
 	return 0;
 }
 

@@ -12,6 +12,7 @@
 #include <nonos/secret.h>
 
 #include "view_ledger.h"
+#include "view_relay.h"
 
 static const struct table_column doctor_columns[] = {
 	{ "check", "check", TABLE_TEXT }, { "result", "result", TABLE_TEXT }, { "detail", "detail", TABLE_TEXT },
@@ -59,6 +60,15 @@ static const struct {
 	{ COMMAND_ID_stake_optimize, view_optimize, &table_optimize },
 	{ COMMAND_ID_ledger_policy_simulate, NULL, &table_simulate },
 	{ COMMAND_ID_key_list, NULL, &key_table }, { COMMAND_ID_backup_list, NULL, &backup_table },
+	{ COMMAND_ID_relay_descriptor, view_descriptor, &table_uploads },
+	{ COMMAND_ID_relay_flags, view_flags, &table_flags },
+	{ COMMAND_ID_relay_links, view_links, &table_links },
+	{ COMMAND_ID_relay_circuits, view_circuits, &table_states },
+	{ COMMAND_ID_relay_family, view_family, &table_members },
+	{ COMMAND_ID_relay_bandwidth, view_bandwidth, &table_days },
+	{ COMMAND_ID_relay_dns, view_dns, &table_servers },
+	{ COMMAND_ID_relay_exit_policy_test, view_exit_policy, NULL },
+	{ COMMAND_ID_family_new, view_family_key, NULL }, { COMMAND_ID_family_show, view_family_key, NULL },
 };
 
 int complain(enum exit_code status, const char *fmt, ...)

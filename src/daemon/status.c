@@ -13,38 +13,10 @@
 #include <nonos/log.h>
 #include <nonos/mem.h>
 
+#include "answer.h"
 #include "attention.h"
 #include "counters.h"
 #include "process.h"
-
-static void put(json_t *o, const char *name, json_t *value)
-{
-	if (!value || json_object_set_new(o, name, value) < 0)
-		mem_fail();
-}
-
-static void put_text(json_t *o, const char *name, const char *text)
-{
-	put(o, name, text ? json_string(text) : json_null());
-}
-
-static void put_number(json_t *o, const char *name, uint64_t v)
-{
-	put(o, name, json_integer((json_int_t)(v > INT64_MAX ? INT64_MAX : v)));
-}
-
-/* Wall seconds; null for never. */
-static void put_time(json_t *o, const char *name, int64_t wall_s)
-{
-	put(o, name, wall_s ? json_integer(wall_s) : json_null());
-}
-
-static void put_addr(json_t *o, const char *name, const struct addr *a)
-{
-	char text[ADDR_TEXT_CAP];
-
-	put_text(o, name, a->family == ADDR_NONE ? NULL : addr_format(text, a));
-}
 
 /* "Fast Guard Running" as a list. */
 json_t *status_flags(uint32_t flags)
@@ -91,18 +63,6 @@ static json_t *workers_json(const struct keeper *k)
 		json_array_append_new(list, o);
 	}
 	return list;
-}
-
-/* Only printable ASCII gets into JSON from an authority's message. */
-static void put_message(json_t *o, const char *name, const char *text)
-{
-	char clean[sizeof(((struct authority_status *)0)->message)];
-	size_t n = 0;
-
-	for (; n + 1 < sizeof(clean) && text[n]; n++)
-		clean[n] = text[n] >= 0x20 && text[n] < 0x7f ? text[n] : '?';
-	clean[n] = '\0';
-	put_text(o, name, clean);
 }
 
 static json_t *authority_json(const struct authority_status *s)

@@ -1,5 +1,6 @@
 """Families by a shared key: tor's authorities list ours, and tor's clients keep a family apart."""
 
+import json
 import os
 import re
 import subprocess
@@ -24,6 +25,14 @@ def tor_family_key(directory, name="lab"):
     assert run.returncode == 0, run.stdout + run.stderr
     with open(os.path.join(directory, name + ".public_family_id")) as f:
         return f.read().strip()
+
+
+def our_family_key(directory, name="lab"):
+    """The same as nonosctl makes it."""
+    os.makedirs(directory, mode=0o700, exist_ok=True)
+    run = subprocess.run([nonos_tool("nonosctl"), "family", "new", name, "--dir", directory, "--json"],
+                         capture_output=True, text=True, timeout=30, check=True)
+    return json.loads(run.stdout)["id"]
 
 
 def microdesc(net, relay):
@@ -84,7 +93,7 @@ def test_one_family_with_tor(make_net, tmp_path):
     """tor's relay and two of ours hold one key: the microdescriptors say so, and a client
     that enters by one of them takes none of the others next."""
     keys = str(tmp_path / "family")
-    ident = tor_family_key(keys)
+    ident = our_family_key(keys)
     member = ["FamilyId " + ident, "FamilyKeyDirectory " + keys]
     net = make_net(relays=2, exits=1, ours=2, clients=0, extra=["relay0:" + line for line in member],
                    ours_extra=["relay:family_id = " + ident, "relay:family_key_dir = " + keys])
@@ -94,6 +103,11 @@ def test_one_family_with_tor(make_net, tmp_path):
     assert family_ids(net, "relay1") == []
     text = net.descriptor(net.fingerprint("ours0"))
     assert text.count("\nfamily-cert\n-----BEGIN FAMILY CERT-----\n") == 1
+    shown = net.ctl("ours0", "relay", "family")
+    assert [f["id"] for f in shown["families"]] == [ident]
+    wait_for(lambda: net.ctl("ours0", "relay", "family")["network_ids"] == ["ed25519:" + ident], 30)
+    wait_for(lambda: {m["nickname"] for m in net.ctl("ours0", "relay", "family")["members"]
+                      if m["counts"] and m["same_id"]} == {"ours1", "relay0"}, 30)
     everybody = ("ours0", "ours1", "relay0", "relay1")
     fpr = {name: net.fingerprint(name) for name in everybody}
     client(net, "outsider", "relay1", [n for n in everybody if n != "relay1"])
@@ -122,5 +136,14 @@ def test_key_rotation_by_reload(make_net, tmp_path):
     assert refused.returncode != 0 and "family" in refused.stderr, refused
     second = tor_family_key(keys, "second")
     assert second != first
+    net.ctl("ours0", "reload")
+    # Within two hours authorities drop a descriptor in which nothing else has changed, and say so.
+    wait_for(lambda: all(row["not_new"] for row in net.ctl("ours0", "relay", "descriptor")["uploads"]), 30)
+    assert family_ids(net, "ours0") == ["ed25519:" + first]
+    conf = net._path("ours0", "nonosd.conf")
+    with open(conf) as f:
+        text = f.read()
+    with open(conf, "w") as f:
+        f.write(text.replace("contact = ours0", "contact = somebody"))
     net.ctl("ours0", "reload")
     wait_for(lambda: family_ids(net, "ours0") == ["ed25519:" + second], 60)

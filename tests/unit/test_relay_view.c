@@ -71,7 +71,7 @@ static void test_links(void **state)
 	sim_stop(&s);
 }
 
-/* Bytes are those of the last full minute, in whole MiB. */
+/* Bytes are those of the last full minute, a power of two of MiB. */
 static void test_bytes_are_coarse(void **state)
 {
 	static struct link_page page;
@@ -98,7 +98,7 @@ static void test_bytes_are_coarse(void **state)
 	assert_int_equal(page.rows[0].read_mib, 0);
 	sim_wait(&s, 1);
 	relay_link_page(r, 0, &page);
-	assert_int_equal(page.rows[0].read_mib, 5);
+	assert_int_equal(page.rows[0].read_mib, 4);
 	assert_int_equal(page.rows[0].written_mib, 2);
 	sim_client_close(&c);
 	sim_stop(&s);
