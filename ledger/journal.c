@@ -345,3 +345,29 @@ int ledger_proof(struct ledger *l, char **ret, size_t *ret_len, uint64_t index)
 	free(note);
 	return r;
 }
+
+int ledger_node(struct ledger *l, uint8_t ret[LEDGER_ROOT_LEN], unsigned level, uint64_t index)
+{
+	struct merkle_hash h;
+	int r;
+
+	if (level >= 64 || index >= l->committed.tree.size >> level)
+		return ERR_NOT_FOUND;
+	r = read_node(l, &h, level, index);
+	if (r == 0)
+		memcpy(ret, h.b, LEDGER_ROOT_LEN);
+	return r;
+}
+
+int ledger_root_at(struct ledger *l, uint8_t ret[LEDGER_ROOT_LEN], uint64_t size)
+{
+	struct merkle_hash h;
+	int r;
+
+	if (size > l->committed.tree.size)
+		return ERR_NOT_FOUND;
+	r = journal_root_at(l, &h, size);
+	if (r == 0)
+		memcpy(ret, h.b, LEDGER_ROOT_LEN);
+	return r;
+}

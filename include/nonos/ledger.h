@@ -281,6 +281,13 @@ int ledger_height_at(struct ledger *l, uint64_t *ret, uint64_t time);
 /* A tlog-proof of entry `index` in the last checkpoint, malloc()ed. */
 int ledger_proof(struct ledger *l, char **ret, size_t *ret_len, uint64_t index);
 
+/*
+ * For those who mirror the journal, of what is committed: the hash of the 2^level entries from
+ * index * 2^level on, and the root that the tree had at `size`. ERR_NOT_FOUND beyond the end.
+ */
+int ledger_node(struct ledger *l, uint8_t ret[LEDGER_ROOT_LEN], unsigned level, uint64_t index);
+int ledger_root_at(struct ledger *l, uint8_t ret[LEDGER_ROOT_LEN], uint64_t size);
+
 /* -- registrations and stakes ---------------------------------------------------------- */
 
 /*

@@ -225,11 +225,22 @@ static void judge_risks(struct judge *j)
 		add(j, false, text(risk, "do"), "%s", text(risk, "what"));
 }
 
+static void judge_follow(struct judge *j)
+{
+	const json_t *f = member(member(j->status, "ledger"), "follow");
+	bool forked = json_is_true(member(f, "forked"));
+
+	if (*text(f, "problem"))
+		add(j, forked, forked ? "\"nonosctl ledger fork\" shows both checkpoints; show them to the others, who may have been "
+				"told one or the other" : "look whether that node runs and can be reached",
+		    "the journal of %s is not followed: %s", text(f, "url"), text(f, "problem"));
+}
+
 json_t *attention_make(const json_t *status, int64_t now)
 {
 	static void (*const rules[])(struct judge *j) = {
 		judge_consensus, judge_address, judge_uploads, judge_listing, judge_flags, judge_keys, judge_memory,
-		judge_workers, judge_parts, judge_risks,
+		judge_workers, judge_parts, judge_risks, judge_follow,
 	};
 	struct judge j = { status, now, json_array(), json_array() };
 
@@ -305,6 +316,21 @@ static void depend_on_dns(json_t *list, const json_t *status)
 		       "%" PRId64 " of %" PRId64 " questions had no answer in time", silent, asked);
 }
 
+static void depend_on_writer(json_t *list, const json_t *status, int64_t now)
+{
+	const json_t *f = member(member(status, "ledger"), "follow");
+	int64_t contact = number(f, "last_contact");
+
+	if (!json_is_object(f))
+		return;
+	if (*text(f, "problem"))
+		depend(list, HEALTH_FAILING, "journal", "%s", text(f, "problem"));
+	else if (contact)
+		depend(list, HEALTH_OK, "journal", "answered %" PRId64 " s ago", now - contact);
+	else
+		depend(list, HEALTH_UNKNOWN, "journal", "not asked yet");
+}
+
 json_t *dependencies_make(const json_t *status, int64_t now)
 {
 	json_t *list = json_array();
@@ -317,5 +343,6 @@ json_t *dependencies_make(const json_t *status, int64_t now)
 	json_array_foreach(member(status, "directory"), i, a)
 		depend_on_authority(list, a, now);
 	depend_on_dns(list, status);
+	depend_on_writer(list, status, now);
 	return list;
 }

@@ -54,6 +54,13 @@ int cmd_ledger_head(struct ctl_call *call)
 	return 0;
 }
 
+/* What proves that the writer of the journal cannot be trusted. */
+int cmd_ledger_fork(struct ctl_call *call)
+{
+	call->result = settle_fork(settle_of(call));
+	return 0;
+}
+
 static int put_balance(json_t *o, const char *name, struct ledger *l, enum account_kind kind, const struct eth_addr *addr)
 {
 	struct account a = account_of(kind, addr);

@@ -347,6 +347,20 @@ static void check_version(struct parse *p)
 				  "\"nonosctl config migrate\" brings it up to date", p->c->config_version, CONFIG_VERSION);
 }
 
+static void check_ledger(struct parse *p)
+{
+	const struct config *c = p->c;
+
+	if (c->follow && strncmp(c->follow, "http://", 7) != 0 && strncmp(c->follow, "https://", 8) != 0)
+		config_report_add(p->rep, p->name, c->line[OPTION_follow], "\"follow\" must begin with http:// or https://");
+	if (c->follow && c->journal_key)
+		config_report_add(p->rep, p->name, c->line[OPTION_follow],
+				  "\"follow\" is for nodes that do not write the journal; this one has a \"journal_key\"");
+	if (!c->genesis && (c->follow || c->journal_listen.n))
+		config_report_add(p->rep, p->name, c->line[c->follow ? OPTION_follow : OPTION_journal_listen],
+				  "\"%s\" needs a \"genesis\"", c->follow ? "follow" : "journal_listen");
+}
+
 static void check_limits(struct parse *p)
 {
 	const struct config *c = p->c;
@@ -383,6 +397,7 @@ int config_parse(struct config **ret, struct config_report *rep, const char *nam
 	check_addresses(&p);
 	check_directory(&p);
 	check_metrics(&p);
+	check_ledger(&p);
 	check_limits(&p);
 	if (rep->count != before) {
 		config_free(p.c);

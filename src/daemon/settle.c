@@ -107,6 +107,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 	clock_update();
 	open_measure(s);
 	settle_ledger_open(s);
+	settle_share_tick(s);
 	look_for_microdescs(s);
 	settle_epoch_tick(s);
 	settle_claim_tick(s);
@@ -207,6 +208,7 @@ json_t *settle_status(struct settle *s)
 	if (!s)
 		return o;
 	settle_ledger_status(s, o);
+	settle_share_status(s, o);
 	json_object_set_new(o, "measurement", measurement_json(s));
 	put_problem(s, o);
 	json_object_set_new(o, "risks", settle_risks(s));

@@ -35,6 +35,12 @@ void settle_use(struct settle *s, const struct config *config, const struct dire
 /* Which relay this node is; what keeps it from earning is told from then on. */
 void settle_relay_is(struct settle *s, const uint8_t relay_id[RELAY_ID_LEN]);
 
+/* The methods of the control socket, borrowed: some are for whoever follows our journal. Before the first tick. */
+void settle_use_commands(struct settle *s, const struct ctl_commands *commands);
+
+/* The two checkpoints of a writer that was caught with two histories; the caller's. */
+json_t *settle_fork(struct settle *s);
+
 /* A hook of the directory. */
 void settle_consensus(struct settle *s, const struct consensus_facts *c);
 

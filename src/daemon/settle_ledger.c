@@ -20,6 +20,7 @@
 #include <nonos/log.h>
 #include <nonos/mem.h>
 
+#include "follow.h"
 #include "settle_key.h"
 
 enum {
@@ -212,6 +213,7 @@ void settle_ledger_open(struct settle *s)
 void settle_ledger_close(struct settle *s)
 {
 	settle_epoch_stop(s);
+	settle_share_close(s);
 	if (s->ledger && s->waiting)
 		settle_ledger_commit(s);
 	if (s->commit)
@@ -246,6 +248,10 @@ struct ledger *settle_ledger(struct settle *s, struct ctl_call *call)
 	settle_ledger_open(s);
 	if (!s->ledger) {
 		ctl_fail(call, ERR_STATE, CTL_NOT_NOW, "the ledger is not open: %s", s->ledger_problem.text);
+		return NULL;
+	}
+	if (s->follow && follow_is_syncing(s->follow)) {
+		ctl_fail(call, ERR_STATE, CTL_NOT_NOW, "the journal is being fetched; \"nonosctl status\" tells how far it is");
 		return NULL;
 	}
 	if (s->waiting && settle_ledger_commit(s) < 0) {
@@ -315,8 +321,7 @@ int settle_submit(struct settle *s, struct ctl_call *call, const char *object)
 			return ERR_STATE;
 	}
 	if (!s->writer)
-		return ctl_fail(call, ERR_STATE, CTL_NOT_NOW, "this node only follows the journal; hand it to the node "
-				"that writes it");
+		return settle_forward(s, call);
 	r = ledger_submit_text(s->ledger, &receipt, &why, object, strlen(object));
 	if (r == ERR_REFUSED && why.code == REFUSED_DUPLICATE && s->waiting && settle_ledger_commit(s) < 0)
 		return ctl_fail(call, ERR_IO, CTL_FAILED, "it was not taken: %s", s->ledger_problem.text);

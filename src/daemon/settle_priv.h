@@ -53,6 +53,12 @@ struct settle {
 	uint64_t draft_epoch;
 	struct settle_problem epoch_problem;
 
+	const struct ctl_commands *commands;	/* borrowed; for those who hand objects over */
+	struct journal_server *server;	/* NULL: the journal is not given out */
+	struct settle_problem server_problem;
+	uint64_t server_retry_ms;
+	struct follow *follow;		/* NULL: this node follows nobody */
+
 	struct secret *auditor_key;	/* NULL: this node attests nothing */
 	struct eth_addr auditor;
 
@@ -65,6 +71,12 @@ struct settle {
 	uint8_t relay_id[RELAY_ID_LEN];
 	json_t *risks;			/* as last judged, or NULL */
 	uint64_t risks_ms;		/* until then it is good */
+};
+
+/* A call that the writer answers for us. */
+struct settle_forward {
+	struct settle *settle;
+	struct ctl_pending *pending;
 };
 
 /* Say a problem in the log when it is new, and its end; `what` does not work because of it. */
@@ -85,6 +97,18 @@ void settle_ledger_failed(struct settle *s);
 
 /* For status: adds to `o`. */
 void settle_ledger_status(struct settle *s, json_t *o);
+
+/* -- settle_share.c --------------------------------------------------------------------- */
+
+/* Give the journal out, and follow, as the configuration wants it and the ledger is open. */
+void settle_share_tick(struct settle *s);
+void settle_share_close(struct settle *s);
+
+/* For status: adds to `o`. */
+void settle_share_status(struct settle *s, json_t *o);
+
+/* As a follower: have the writer answer `call`. */
+int settle_forward(struct settle *s, struct ctl_call *call);
 
 /* -- settle_epoch.c --------------------------------------------------------------------- */
 

@@ -72,6 +72,9 @@ static void test_rules(void **state)
 		{ "{\"workers\": [{\"state\": \"ready\", \"sandbox\": {\"landlock\": 0, \"seccomp\": true}}]}", "warning", "not fully confined" },
 		{ "{\"workers\": [{\"state\": \"starting\", \"sandbox\": {\"landlock\": 0, \"seccomp\": false}}]}", NULL, NULL },
 		{ "{\"ledger\": {\"problem\": \"disk full\", \"do\": \"make room\"}}", "problem", "ledger: disk full" },
+		{ "{\"ledger\": {\"follow\": {\"url\": \"http://x\", \"problem\": \"timeout\", \"forked\": false}}}", "warning",
+		  "http://x is not followed: timeout" },
+		{ "{\"ledger\": {\"follow\": {\"url\": \"u\", \"problem\": \"two histories\", \"forked\": true}}}", "problem", "two histories" },
 		{ "{\"consensus\": 5, \"directory\": {}, \"workers\": \"x\", \"keys\": [], \"counters\": null}", NULL, NULL },
 	};
 

@@ -1,0 +1,613 @@
+#include "config.h"
+
+#include "follow.h"
+
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <event2/event.h>
+
+#include <nonos/clock.h>
+#include <nonos/err.h>
+#include <nonos/file.h>
+#include <nonos/genesis.h>
+#include <nonos/http.h>
+#include <nonos/log.h>
+#include <nonos/mem.h>
+
+#include "../../ledger/checkpoint.h"
+#include "../../ledger/tiles.h"
+
+enum {
+	URL_CAP = 700, PROBLEM_CAP = 512, CALLS_MAX = 32,
+	CHECKPOINT_MAX = NOTE_LEN_MAX, REPLY_MAX = 1 << 20,
+	TIMEOUT_MS = 30 * 1000, BUNDLE_TIMEOUT_MS = 120 * 1000,
+	BACKOFF_MAX_S = 300,
+	LEAVES_MAX = 1 << 24,		/* entries for which a fork can be proved here: 512 MiB of hashes */
+};
+
+/* Evidence of an entry of the bundle at hand. */
+struct beside {
+	uint64_t index;
+	char *text;			/* NULL: not fetched yet */
+	size_t len;
+};
+
+/* A call to the writer under way. */
+struct forward {
+	struct follow *follow;
+	struct forward *next, **prev;
+	struct http_call *call;
+	follow_done_fn *done;
+	void *arg;
+};
+
+struct follow {
+	struct ledger *ledger;
+	struct http_client *http;
+	char *url, *fork_path;
+	struct note_key log;
+	struct http_call *call;		/* of the mirroring; NULL: none */
+	uint64_t next_ms;		/* when to ask again */
+	uint32_t interval_s, failures;
+	char problem[PROBLEM_CAP];	/* "": none */
+	int64_t contact;		/* wall seconds of the last good answer; 0: never */
+
+	char *note;			/* the checkpoint that is being followed; NULL: none */
+	struct checkpoint target;
+	uint64_t at;			/* entries applied */
+	bool open;			/* some of them are not committed */
+	char *bundle;
+	size_t bundle_len;
+	uint64_t bundle_first;
+	struct beside *beside;
+	size_t n_beside;
+	struct merkle_hash *leaves;	/* while a fork is looked into */
+	uint64_t n_leaves;
+
+	char *ours, *theirs;		/* the two checkpoints of a fork; NULL: none was seen */
+	int64_t fork_found;
+	struct forward *forwards;
+	unsigned n_forwards;
+};
+
+static void fetch_bundle(struct follow *f);
+static void apply_bundle(struct follow *f);
+
+/* -- one round and its end ------------------------------------------------------------------- */
+
+static void drop_bundle(struct follow *f)
+{
+	for (size_t i = 0; i < f->n_beside; i++)
+		free(f->beside[i].text);
+	free(f->beside);
+	free(f->bundle);
+	f->beside = NULL;
+	f->bundle = NULL;
+	f->n_beside = 0;
+}
+
+static void end_round(struct follow *f)
+{
+	if (f->open)
+		ledger_rollback(f->ledger);
+	f->open = false;
+	drop_bundle(f);
+	free(f->leaves);
+	f->leaves = NULL;
+	free(f->note);
+	f->note = NULL;
+}
+
+static void end_well(struct follow *f)
+{
+	if (f->problem[0])
+		log_notice("The journal is followed again. url=%s", f->url);
+	f->problem[0] = '\0';
+	f->failures = 0;
+	f->contact = clock_wall();
+	f->next_ms = clock_now_ms() + f->interval_s * (uint64_t)1000;
+	end_round(f);
+}
+
+/* Said once for each kind; asked again more and more rarely. */
+static void fail(struct follow *f, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+static void fail(struct follow *f, const char *fmt, ...)
+{
+	char text[PROBLEM_CAP];
+	uint64_t wait = (uint64_t)f->interval_s << (f->failures < 5 ? f->failures : 5);
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	if (strcmp(text, f->problem) != 0)
+		log_warn("The journal cannot be followed: %s. url=%s", text, f->url);
+	snprintf(f->problem, sizeof(f->problem), "%s", text);
+	f->failures++;
+	if (wait > BACKOFF_MAX_S && wait > f->interval_s)
+		wait = BACKOFF_MAX_S > f->interval_s ? BACKOFF_MAX_S : f->interval_s;
+	f->next_ms = clock_now_ms() + wait * 1000;
+	end_round(f);
+}
+
+static void fetch(struct follow *f, const char *path, size_t max, http_done_fn *done)
+{
+	char url[URL_CAP];
+	struct http_request req = { .url = url, .max_bytes = max, .total_timeout_ms = max > CHECKPOINT_MAX ? BUNDLE_TIMEOUT_MS
+												  : TIMEOUT_MS };
+
+	snprintf(url, sizeof(url), "%s%s", f->url, path);
+	if (http_start(f->http, &f->call, &req, done, f) < 0) {
+		f->call = NULL;
+		fail(f, "%s is no URL that can be asked", f->url);
+	}
+}
+
+/* True for a whole answer with status 200; else the round has failed. */
+static bool is_good(struct follow *f, const struct http_reply *reply, const char *what)
+{
+	clock_update();
+	f->call = NULL;
+	if (reply->err == 0 && reply->status == 200)
+		return true;
+	if (reply->err)
+		fail(f, "%s: %s", what, reply->error);
+	else
+		fail(f, "%s: the answer is %d", what, reply->status);
+	return false;
+}
+
+/* -- forks ------------------------------------------------------------------------------------- */
+
+static void save_fork(const struct follow *f)
+{
+	json_t *o = follow_fork(f);
+	char *text = json_dumps(o, JSON_INDENT(1) | JSON_ENSURE_ASCII), *slash = strrchr(f->fork_path, '/');
+	char *dir_path = mem_strndup(f->fork_path, (size_t)(slash - f->fork_path));
+	int dir = open(dir_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (!text || dir < 0 || file_replace_at(dir, slash + 1, text, strlen(text)) < 0)
+		log_error("The two checkpoints cannot be kept in %s.", f->fork_path);
+	if (dir >= 0)
+		close(dir);
+	free(dir_path);
+	free(text);
+	json_decref(o);
+}
+
+static void caught(struct follow *f)
+{
+	char *ours = NULL;
+
+	if (ledger_checkpoint(f->ledger, &ours) < 0)
+		ours = mem_strdup("");
+	f->ours = ours;
+	f->theirs = mem_strdup(f->note);
+	f->fork_found = clock_wall();
+	log_error("The writer of the journal has shown two histories: its checkpoint of %llu entries does not continue the one of "
+		  "%llu that it signed before. Nothing more is taken from it. \"nonosctl ledger fork\" shows both. url=%s",
+		  (unsigned long long)f->target.size, (unsigned long long)ledger_committed(f->ledger), f->url);
+	save_fork(f);
+	snprintf(f->problem, sizeof(f->problem), "the writer has shown two histories");
+	end_round(f);
+}
+
+static void load_fork(struct follow *f)
+{
+	json_t *o = json_load_file(f->fork_path, JSON_REJECT_DUPLICATES, NULL);
+	const char *ours = json_string_value(json_object_get(o, "ours")), *theirs = json_string_value(json_object_get(o, "theirs"));
+
+	if (ours && theirs) {
+		f->ours = mem_strdup(ours);
+		f->theirs = mem_strdup(theirs);
+		f->fork_found = json_integer_value(json_object_get(o, "found"));
+		snprintf(f->problem, sizeof(f->problem), "the writer has shown two histories");
+	} else if (access(f->fork_path, F_OK) == 0) {
+		log_warn("%s is not what was written there; it is passed over.", f->fork_path);
+	}
+	json_decref(o);
+}
+
+/* Their root at our size, from their own hashes, which add up to what they signed. */
+static void judge_leaves(struct follow *f)
+{
+	struct merkle_source s = merkle_source_leaves(f->leaves);
+	uint64_t ours = ledger_committed(f->ledger);
+	struct merkle_hash root;
+	uint8_t own[LEDGER_ROOT_LEN];
+
+	if (merkle_root(&root, &s, f->target.size) < 0 || memcmp(root.b, f->target.root.b, sizeof(root.b)) != 0)
+		fail(f, "what the writer gives out does not add up to its checkpoint of %llu entries",
+		     (unsigned long long)f->target.size);
+	else if (ledger_root_at(f->ledger, own, ours) == 0 && merkle_root(&root, &s, ours) == 0 &&
+		 memcmp(root.b, own, sizeof(own)) != 0)
+		caught(f);
+	else
+		fail(f, "entries of the writer were refused although it signed them");
+}
+
+static void fetch_leaves(struct follow *f);
+
+static void on_leaves(void *arg, const struct http_reply *reply)
+{
+	struct follow *f = arg;
+	uint64_t left = f->target.size - f->n_leaves;
+	size_t want = (left < TILE_WIDTH ? left : TILE_WIDTH) * sizeof(struct merkle_hash);
+
+	if (!is_good(f, reply, "a tile of hashes"))
+		return;
+	if (reply->body_len != want) {
+		fail(f, "a tile of hashes has %zu bytes, not %zu", reply->body_len, want);
+		return;
+	}
+	memcpy(&f->leaves[f->n_leaves], reply->body, want);
+	f->n_leaves += want / sizeof(struct merkle_hash);
+	if (f->n_leaves < f->target.size)
+		fetch_leaves(f);
+	else
+		judge_leaves(f);
+}
+
+static void fetch_leaves(struct follow *f)
+{
+	uint64_t left = f->target.size - f->n_leaves;
+	struct tile t = { .index = f->n_leaves / TILE_WIDTH, .width = left < TILE_WIDTH ? (unsigned)left : TILE_WIDTH };
+	char path[TILE_PATH_CAP];
+
+	fetch(f, tile_path(path, &t), TILE_HASHES_LEN, on_leaves);
+}
+
+/* The entries do not lead to the checkpoint: another history, or a mirror that errs? Its hashes tell. */
+static void look_into(struct follow *f)
+{
+	if (f->open)
+		ledger_rollback(f->ledger);
+	f->open = false;
+	drop_bundle(f);
+	if (f->target.size > LEAVES_MAX) {
+		fail(f, "what the writer gives out does not continue what we have");
+		return;
+	}
+	f->leaves = mem_new_array(f->target.size, sizeof(*f->leaves));
+	f->n_leaves = 0;
+	fetch_leaves(f);
+}
+
+/* -- entries ------------------------------------------------------------------------------------ */
+
+static void finish(struct follow *f)
+{
+	int r = ledger_commit_note(f->ledger, f->note, strlen(f->note));
+
+	if (r == ERR_MISMATCH) {
+		look_into(f);
+		return;
+	}
+	f->open = false;
+	if (r < 0) {
+		fail(f, "the ledger cannot be written: %s", ledger_error(f->ledger));
+		return;
+	}
+	log_info("The journal was followed. height=%llu", (unsigned long long)f->target.size);
+	end_well(f);
+}
+
+static const struct beside *find_beside(const struct follow *f, uint64_t index)
+{
+	for (size_t i = 0; i < f->n_beside; i++)
+		if (f->beside[i].index == index)
+			return &f->beside[i];
+	return NULL;
+}
+
+static void apply_bundle(struct follow *f)
+{
+	struct rd bundle = rd_init(f->bundle, f->bundle_len);
+	struct ledger_refusal refusal = { 0 };
+	const char *entry;
+	size_t len;
+	int r = 0;
+
+	for (uint64_t i = f->bundle_first; r == 0 && i < f->target.size && tile_next_entry(&bundle, &entry, &len) == 0; i++) {
+		const struct beside *b = find_beside(f, i);
+
+		if (i < f->at)
+			continue;
+		f->open = true;
+		r = ledger_append(f->ledger, &refusal, entry, len, b ? b->text : NULL, b ? b->len : 0);
+		if (r == 0)
+			f->at++;
+	}
+	if (r == ERR_REFUSED) {
+		log_warn("An entry of the writer is refused. index=%llu reason=%s why=\"%s\"", (unsigned long long)f->at,
+			 refusal_name(refusal.code), refusal.why);
+		look_into(f);
+	} else if (r < 0) {
+		f->open = false;
+		fail(f, "the ledger cannot be written: %s", ledger_error(f->ledger));
+	} else {
+		drop_bundle(f);
+		if (f->at < f->target.size)
+			fetch_bundle(f);
+		else
+			finish(f);
+	}
+}
+
+static void fetch_beside(struct follow *f);
+
+static void on_beside(void *arg, const struct http_reply *reply)
+{
+	struct follow *f = arg;
+
+	if (!is_good(f, reply, "the evidence of an epoch"))
+		return;
+	for (size_t i = 0; i < f->n_beside; i++) {
+		if (f->beside[i].text)
+			continue;
+		f->beside[i].text = mem_strndup((const char *)reply->body, reply->body_len);
+		f->beside[i].len = reply->body_len;
+		break;
+	}
+	fetch_beside(f);
+}
+
+static void fetch_beside(struct follow *f)
+{
+	char path[64];
+
+	for (size_t i = 0; i < f->n_beside; i++) {
+		if (f->beside[i].text)
+			continue;
+		snprintf(path, sizeof(path), "/evidence/%llu", (unsigned long long)f->beside[i].index);
+		fetch(f, path, LEDGER_EVIDENCE_MAX, on_beside);
+		return;
+	}
+	apply_bundle(f);
+}
+
+/* An entry that names evidence has it beside it. */
+static bool names_evidence(const char *entry, size_t len)
+{
+	json_t *o = json_loadb(entry, len, JSON_REJECT_DUPLICATES, NULL);
+	const char *type = json_string_value(json_object_get(o, "primaryType"));
+	bool names = type && strcmp(type, "EpochRoot") == 0;
+
+	json_decref(o);
+	return names;
+}
+
+/* Count the entries, and note which have something beside them. */
+static int scan_bundle(struct follow *f, unsigned want)
+{
+	struct rd bundle = rd_init(f->bundle, f->bundle_len);
+	unsigned n = 0;
+	const char *entry;
+	size_t len;
+	int r;
+
+	while ((r = tile_next_entry(&bundle, &entry, &len)) == 0) {
+		uint64_t index = f->bundle_first + n++;
+
+		if (index < f->at || !names_evidence(entry, len))
+			continue;
+		f->beside = mem_resize(f->beside, f->n_beside + 1, sizeof(*f->beside));
+		f->beside[f->n_beside++] = (struct beside){ .index = index };
+	}
+	return r == ERR_NOT_FOUND && n == want ? 0 : ERR_MALFORMED;
+}
+
+static unsigned bundle_width(const struct follow *f)
+{
+	uint64_t left = f->target.size - f->bundle_first;
+
+	return left < TILE_WIDTH ? (unsigned)left : TILE_WIDTH;
+}
+
+static void on_bundle(void *arg, const struct http_reply *reply)
+{
+	struct follow *f = arg;
+
+	if (!is_good(f, reply, "a bundle of entries"))
+		return;
+	f->bundle = mem_dup(reply->body, reply->body_len ? reply->body_len : 1);
+	f->bundle_len = reply->body_len;
+	if (scan_bundle(f, bundle_width(f)) < 0)
+		fail(f, "a bundle of entries is malformed");
+	else
+		fetch_beside(f);
+}
+
+static void fetch_bundle(struct follow *f)
+{
+	struct tile t = { .entries = true, .index = f->at / TILE_WIDTH };
+	char path[TILE_PATH_CAP];
+
+	f->bundle_first = t.index * TILE_WIDTH;
+	t.width = bundle_width(f);
+	fetch(f, tile_path(path, &t), TILE_ENTRIES_MAX, on_bundle);
+}
+
+/* -- checkpoints ---------------------------------------------------------------------------------- */
+
+/* The checkpoint is of no more entries than we have. */
+static void compare(struct follow *f)
+{
+	uint8_t own[LEDGER_ROOT_LEN];
+
+	if (ledger_root_at(f->ledger, own, f->target.size) < 0)
+		fail(f, "the ledger cannot be read: %s", ledger_error(f->ledger));
+	else if (memcmp(own, f->target.root.b, sizeof(own)) != 0)
+		caught(f);
+	else if (f->target.size < ledger_committed(f->ledger))
+		fail(f, "the writer is behind: it gives out %llu entries, %llu are known here", (unsigned long long)f->target.size,
+		     (unsigned long long)ledger_committed(f->ledger));
+	else
+		end_well(f);
+}
+
+static void on_checkpoint(void *arg, const struct http_reply *reply)
+{
+	struct follow *f = arg;
+	int r;
+
+	if (!is_good(f, reply, "the checkpoint"))
+		return;
+	r = memchr(reply->body, '\0', reply->body_len)
+	    ? ERR_MALFORMED : checkpoint_open(&f->target, &f->log, (const char *)reply->body, reply->body_len);
+	if (r < 0) {
+		fail(f, "the checkpoint is not signed by the journal's writer: %s", err_str(r));
+		return;
+	}
+	f->note = mem_strndup((const char *)reply->body, reply->body_len);
+	f->at = ledger_committed(f->ledger);
+	if (f->target.size <= f->at)
+		compare(f);
+	else
+		fetch_bundle(f);
+}
+
+void follow_tick(struct follow *f, uint32_t interval_s)
+{
+	f->interval_s = interval_s;
+	if (f->call || f->ours || clock_now_ms() < f->next_ms)
+		return;
+	fetch(f, "/checkpoint", CHECKPOINT_MAX, on_checkpoint);
+}
+
+void follow_hurry(struct follow *f)
+{
+	if (!f->failures)
+		f->next_ms = 0;
+}
+
+/* -- handing objects over --------------------------------------------------------------------------- */
+
+static void forward_free(struct forward *w)
+{
+	*w->prev = w->next;
+	if (w->next)
+		w->next->prev = w->prev;
+	w->follow->n_forwards--;
+	http_cancel(w->call);
+	free(w);
+}
+
+static void on_forwarded(void *arg, const struct http_reply *reply)
+{
+	struct forward *w = arg;
+	json_t *answer = NULL;
+	char error[256] = "";
+
+	clock_update();
+	w->call = NULL;
+	if (reply->err == 0 && reply->status == 200)
+		answer = json_loadb((const char *)reply->body, reply->body_len, JSON_REJECT_DUPLICATES, NULL);
+	if (reply->err)
+		snprintf(error, sizeof(error), "the writer was not reached: %s", reply->error);
+	else if (!json_object_get(answer, "result") && !json_is_string(json_object_get(json_object_get(answer, "error"), "message")))
+		snprintf(error, sizeof(error), "the writer's answer makes no sense (%d)", reply->status);
+	follow_hurry(w->follow);
+	w->done(w->arg, error[0] ? NULL : answer, error);
+	json_decref(answer);
+	forward_free(w);
+}
+
+int follow_call(struct follow *f, const char *method, json_t *params, follow_done_fn *done, void *arg)
+{
+	json_t *request = json_pack("{s:s, s:i, s:s, s:O}", "jsonrpc", "2.0", "id", 1, "method", method, "params", params);
+	char *text = json_dumps(request, JSON_COMPACT), url[URL_CAP];
+	struct http_request req = { .url = url, .content_type = "application/json", .max_bytes = REPLY_MAX, .body = text,
+				    .body_len = text ? strlen(text) : 0, .total_timeout_ms = TIMEOUT_MS };
+	struct forward *w;
+	int r = ERR_LIMIT;
+
+	json_decref(request);
+	snprintf(url, sizeof(url), "%s/rpc", f->url);
+	if (text && f->n_forwards < CALLS_MAX) {
+		w = mem_new(sizeof(*w));
+		*w = (struct forward){ f, f->forwards, &f->forwards, NULL, done, arg };
+		if (w->next)
+			w->next->prev = &w->next;
+		f->forwards = w;
+		f->n_forwards++;
+		r = http_start(f->http, &w->call, &req, on_forwarded, w);
+		if (r < 0) {
+			w->call = NULL;
+			forward_free(w);
+		}
+	}
+	free(text);
+	return r;
+}
+
+void follow_forget(struct follow *f, void *arg)
+{
+	for (struct forward *w = f->forwards, *next; w; w = next) {
+		next = w->next;
+		if (w->arg == arg)
+			forward_free(w);
+	}
+}
+
+/* -- life and telling ---------------------------------------------------------------------------------- */
+
+struct follow *follow_new(struct event_base *base, struct ledger *l, const struct follow_config *c)
+{
+	const struct genesis *g = ledger_genesis(l);
+	struct follow *f = mem_new(sizeof(*f));
+
+	f->ledger = l;
+	f->http = http_client_new(base);
+	f->url = mem_strdup(c->url);
+	f->fork_path = mem_strdup(c->fork_path);
+	f->interval_s = c->interval_s;
+	/* Genesis was checked when it was read. */
+	if (note_key_parse(&f->log, g->log, strlen(g->log)) < 0)
+		mem_fail();
+	load_fork(f);
+	return f;
+}
+
+void follow_free(struct follow *f)
+{
+	if (!f)
+		return;
+	while (f->forwards)
+		forward_free(f->forwards);
+	http_cancel(f->call);
+	end_round(f);
+	http_client_free(f->http);
+	free(f->url);
+	free(f->fork_path);
+	free(f->ours);
+	free(f->theirs);
+	free(f);
+}
+
+bool follow_is_syncing(const struct follow *f)
+{
+	return f->open;
+}
+
+json_t *follow_status(const struct follow *f)
+{
+	return json_pack("{s:s, s:b, s:b, s:I, s:I, s:o, s:o}", "url", f->url, "forked", f->ours != NULL, "syncing", f->open,
+			 "applied", (json_int_t)(f->open ? f->at : ledger_committed(f->ledger)), "writer_height",
+			 (json_int_t)f->target.size, "last_contact", f->contact ? json_integer(f->contact) : json_null(), "problem",
+			 f->problem[0] ? json_string(f->problem) : json_null());
+}
+
+json_t *follow_fork(const struct follow *f)
+{
+	if (!f->ours)
+		return json_pack("{s:b}", "forked", 0);
+	return json_pack("{s:b, s:I, s:s, s:s, s:s}", "forked", 1, "found", (json_int_t)f->fork_found, "ours", f->ours, "theirs",
+			 f->theirs, "file", f->fork_path);
+}

@@ -1,0 +1,274 @@
+#include "config.h"
+
+#include "journal_server.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <event2/buffer.h>
+
+#include <nonos/clock.h>
+#include <nonos/err.h>
+#include <nonos/genesis.h>
+#include <nonos/mem.h>
+
+#include "../../ledger/tiles.h"
+#include "http_server.h"
+
+enum {
+	CONNECTIONS = 64, TIME_S = 60,
+	CALLS_A_SECOND = 50, CALLS_BURST = 200,
+};
+
+struct journal_server {
+	struct http_server *http;
+	struct ledger *ledger;
+	struct ctl_commands commands;
+	ctl_run_fn run[COMMAND_COUNT];	/* those of /rpc alone */
+	struct caller *callers;
+	double tokens;			/* of /rpc */
+	uint64_t tokens_ms;
+};
+
+/* One POST of /rpc that waits for its answer. */
+struct caller {
+	struct ctl_session session;	/* first: write() is given this */
+	struct journal_server *server;
+	struct http_exchange *x;
+	struct caller *next, **prev;
+	bool calling;			/* inside ctl_answer() */
+};
+
+/* -- answers ------------------------------------------------------------------------------ */
+
+static void answer_data(struct http_exchange *x, int status, const char *type, const char *data, size_t len)
+{
+	struct evbuffer *body = evbuffer_new();
+
+	if (!body || evbuffer_add(body, data, len) < 0)
+		mem_fail();
+	http_answer(x, status, type, body);
+	evbuffer_free(body);
+}
+
+static void answer_status(struct http_exchange *x, int status)
+{
+	answer_data(x, status, NULL, "", 0);
+}
+
+/* 404 for what is not there (yet); the disk's failures are ours. */
+static void answer_failure(struct http_exchange *x, int r)
+{
+	answer_status(x, r == ERR_NOT_FOUND ? 404 : 503);
+}
+
+static void give_checkpoint(struct journal_server *s, struct http_exchange *x)
+{
+	char *note;
+	int r = ledger_checkpoint(s->ledger, &note);
+
+	if (r < 0) {
+		answer_failure(x, r);
+		return;
+	}
+	answer_data(x, 200, NULL, note, strlen(note));
+	free(note);
+}
+
+static void give_genesis(struct journal_server *s, struct http_exchange *x)
+{
+	const struct genesis *g = ledger_genesis(s->ledger);
+
+	answer_data(x, 200, "application/json", g->text, g->text_len);
+}
+
+static void give_tile(struct journal_server *s, struct http_exchange *x)
+{
+	struct tile t;
+	char *data;
+	size_t len;
+	int r;
+
+	if (tile_parse(&t, x->path) < 0) {
+		answer_status(x, 404);
+		return;
+	}
+	r = tile_read(&data, &len, s->ledger, &t);
+	if (r < 0) {
+		answer_failure(x, r);
+		return;
+	}
+	answer_data(x, 200, "application/octet-stream", data, len);
+	free(data);
+}
+
+static void give_evidence(struct journal_server *s, struct http_exchange *x)
+{
+	const char *text = x->path + strlen("/evidence/");
+	char *entry, *evidence = NULL, *end;
+	size_t entry_len, evidence_len;
+	unsigned long long index = strtoull(text, &end, 10);
+	int r = ERR_NOT_FOUND;
+
+	if (*text >= '0' && *text <= '9' && !*end && strlen(text) <= 18 && index < ledger_committed(s->ledger))
+		r = ledger_entry(s->ledger, &entry, &entry_len, &evidence, &evidence_len, index);
+	if (r == 0)
+		free(entry);
+	if (r < 0 || !evidence)
+		answer_failure(x, r < 0 ? r : ERR_NOT_FOUND);
+	else
+		answer_data(x, 200, "application/json", evidence, evidence_len);
+	free(evidence);
+}
+
+/* -- /rpc ----------------------------------------------------------------------------------- */
+
+static void caller_free(struct caller *c)
+{
+	*c->prev = c->next;
+	if (c->next)
+		c->next->prev = c->prev;
+	ctl_session_end(&c->session);
+	free(c);
+}
+
+static void on_gone(struct http_exchange *x)
+{
+	caller_free(x->user);
+}
+
+/* An answer that took time. The session is in use by whoever calls this; it ends when it is told so. */
+static void write_late(struct ctl_session *session, const char *line, size_t len)
+{
+	struct caller *c = (struct caller *)session;
+
+	if (!c->x)
+		return;
+	answer_data(c->x, 200, "application/json", line, len);
+	c->x = NULL;
+}
+
+static void on_settled(struct ctl_session *session)
+{
+	struct caller *c = (struct caller *)session;
+
+	if (c->calling)
+		return;
+	if (c->x)
+		answer_status(c->x, 400);	/* it asked for no answer */
+	caller_free(c);
+}
+
+static bool may_call(struct journal_server *s)
+{
+	uint64_t now = clock_now_ms();
+
+	s->tokens += (double)(now - s->tokens_ms) * CALLS_A_SECOND / 1000;
+	s->tokens_ms = now;
+	if (s->tokens > CALLS_BURST)
+		s->tokens = CALLS_BURST;
+	if (s->tokens < 1)
+		return false;
+	s->tokens--;
+	return true;
+}
+
+static void call(struct journal_server *s, struct http_exchange *x)
+{
+	struct caller *c = mem_new(sizeof(*c));
+	char *line;
+
+	c->session = (struct ctl_session){ .may_change = true, .write = write_late, .settled = on_settled };
+	c->server = s;
+	c->x = x;
+	c->next = s->callers;
+	c->prev = &s->callers;
+	if (c->next)
+		c->next->prev = &c->next;
+	s->callers = c;
+	c->calling = true;
+	line = ctl_answer(&s->commands, &c->session, x->body, x->body_len);
+	c->calling = false;
+	if (!c->x) {
+		free(line);			/* answered already */
+	} else if (line) {
+		answer_data(x, 200, "application/json", line, strlen(line));
+		free(line);
+	} else if (c->session.n_pending) {
+		x->user = c;
+		x->gone = on_gone;
+		return;
+	} else {
+		answer_status(x, 400);		/* nothing was asked that has an answer */
+	}
+	caller_free(c);
+}
+
+/* -- the server ------------------------------------------------------------------------------- */
+
+static void on_request(void *arg, struct http_exchange *x)
+{
+	struct journal_server *s = arg;
+	bool rpc = strcmp(x->path, "/rpc") == 0 && s->commands.v;
+
+	if (rpc != x->post)
+		answer_status(x, rpc || x->post ? 405 : 404);
+	else if (rpc && !may_call(s))
+		answer_status(x, 429);
+	else if (rpc)
+		call(s, x);
+	else if (strcmp(x->path, "/checkpoint") == 0)
+		give_checkpoint(s, x);
+	else if (strcmp(x->path, "/genesis") == 0)
+		give_genesis(s, x);
+	else if (strncmp(x->path, "/tile/", 6) == 0)
+		give_tile(s, x);
+	else if (strncmp(x->path, "/evidence/", 10) == 0)
+		give_evidence(s, x);
+	else
+		answer_status(x, 404);
+}
+
+/* What strangers may call: only what proves itself. */
+static void allow(struct journal_server *s, const struct ctl_commands *commands)
+{
+	static const enum command_id allowed[] = { COMMAND_ID_ledger_append };
+
+	s->commands = *commands;
+	s->commands.run = s->run;
+	for (size_t i = 0; i < sizeof(allowed) / sizeof(allowed[0]); i++)
+		s->run[allowed[i]] = commands->run[allowed[i]];
+}
+
+int journal_server_new(struct journal_server **ret, struct event_base *base, const struct addr *addrs, size_t n_addrs,
+		       struct ledger *l, const struct ctl_commands *commands, char *err, size_t err_cap)
+{
+	struct journal_server *s = mem_new(sizeof(*s));
+	struct http_place place = {
+		.name = "The journal", .addrs = addrs, .n_addrs = n_addrs, .connections_max = CONNECTIONS, .time_s = TIME_S,
+		.body_max = commands ? CTL_LINE_MAX : 0,
+	};
+	int r;
+
+	s->ledger = l;
+	s->tokens = CALLS_BURST;
+	s->tokens_ms = clock_now_ms();
+	if (commands)
+		allow(s, commands);
+	r = http_server_new(&s->http, base, &place, on_request, s, err, err_cap);
+	if (r < 0) {
+		free(s);
+		return r;
+	}
+	*ret = s;
+	return 0;
+}
+
+void journal_server_free(struct journal_server *s)
+{
+	if (!s)
+		return;
+	http_server_free(s->http);	/* tells all callers that they are gone */
+	free(s);
+}

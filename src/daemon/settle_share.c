@@ -1,0 +1,129 @@
+/* The journal among nodes: given out to others, or followed from the one that writes it. */
+#include "config.h"
+
+#include "settle_priv.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <nonos/clock.h>
+#include <nonos/err.h>
+#include <nonos/log.h>
+#include <nonos/mem.h>
+
+#include "follow.h"
+#include "journal_server.h"
+
+enum { RETRY_MS = 5000 };
+
+static void open_server(struct settle *s)
+{
+	const struct addr_list *places = &s->config->journal_listen;
+	char why[512] = "";
+
+	if (!places->n || s->server || clock_now_ms() < s->server_retry_ms)
+		return;
+	s->server_retry_ms = clock_now_ms() + RETRY_MS;
+	if (journal_server_new(&s->server, s->base, places->v, places->n, s->ledger, s->commands, why, sizeof(why)) == 0)
+		log_notice("The journal is given out.");
+	settle_problem_set(&s->server_problem, "The journal is not given out", why);
+}
+
+static void open_follow(struct settle *s)
+{
+	char *fork_path = mem_printf("%s/ledger-fork.json", s->config->data_dir), *url = mem_strdup(s->config->follow);
+	struct follow_config c = { .url = url, .fork_path = fork_path, .interval_s = s->config->follow_interval };
+
+	while (url[0] && url[strlen(url) - 1] == '/')
+		url[strlen(url) - 1] = '\0';
+	s->follow = follow_new(s->base, s->ledger, &c);
+	free(url);
+	free(fork_path);
+}
+
+void settle_share_tick(struct settle *s)
+{
+	if (!s->ledger)
+		return;
+	open_server(s);
+	if (s->config->follow && !s->writer && !s->follow)
+		open_follow(s);
+	if (s->follow)
+		follow_tick(s->follow, s->config->follow_interval);
+}
+
+void settle_share_close(struct settle *s)
+{
+	journal_server_free(s->server);
+	follow_free(s->follow);
+	s->server = NULL;
+	s->follow = NULL;
+}
+
+void settle_share_status(struct settle *s, json_t *o)
+{
+	json_object_set_new(o, "given_out", json_boolean(s->server != NULL));
+	if (s->server_problem.text[0])
+		json_object_set_new(o, "server_problem", settle_problem_json(&s->server_problem));
+	json_object_set_new(o, "follow", s->follow ? follow_status(s->follow) : json_null());
+}
+
+void settle_use_commands(struct settle *s, const struct ctl_commands *commands)
+{
+	s->commands = commands;
+}
+
+/* -- what the writer answers ------------------------------------------------------------ */
+
+static void forward_gone(void *arg)
+{
+	struct settle_forward *w = arg;
+
+	follow_forget(w->settle->follow, w);
+	free(w);
+}
+
+static void on_answer(void *arg, const json_t *reply, const char *error)
+{
+	struct settle_forward *w = arg;
+	json_t *result = json_object_get(reply, "result");
+
+	if (!reply)
+		ctl_pending_fail(w->pending, CTL_FAILED, "it is not known whether it was taken; hand it over again: %s", error);
+	else if (result)
+		ctl_pending_finish(w->pending, json_incref(result));
+	else
+		ctl_pending_fail(w->pending, CTL_FAILED, "%s",
+				 json_string_value(json_object_get(json_object_get(reply, "error"), "message")));
+	free(w);
+}
+
+int settle_forward(struct settle *s, struct ctl_call *call)
+{
+	json_t *params = call->params ? json_deep_copy(call->params) : json_object();
+	struct settle_forward *w;
+	int r;
+
+	if (!s->follow) {
+		json_decref(params);
+		return ctl_fail(call, ERR_STATE, CTL_NOT_NOW, "this node does not write the journal, and follows no other: set "
+				"\"follow\" in section [ledger]");
+	}
+	w = mem_new(sizeof(*w));
+	w->settle = s;
+	r = ctl_defer(&w->pending, call, forward_gone, w);
+	if (r < 0) {
+		free(w);
+	} else if (follow_call(s->follow, call->command->words, params, on_answer, w) < 0) {
+		ctl_pending_fail(w->pending, CTL_NOT_NOW, "too much is being handed to the writer; try again");
+		free(w);
+	}
+	json_decref(params);
+	return r;
+}
+
+json_t *settle_fork(struct settle *s)
+{
+	return s->follow ? follow_fork(s->follow) : json_pack("{s:b}", "forked", 0);
+}
