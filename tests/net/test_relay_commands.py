@@ -10,6 +10,7 @@ import time
 
 import pytest
 
+import control_docs
 from conftest import FLAGS, PROGRAM, SLOW
 from orlink import Link
 from tornet import HOST, TornetError, payload_server, pick_port_block, socks_connect
@@ -220,6 +221,17 @@ def test_exit_policy(lab):
             assert refused.returncode in (1, 2) and refused.stderr and not refused.stdout, (bad, refused)
     finally:
         lab.remove_node("picky")
+
+
+def test_answers_are_documented(lab):
+    """nonos-control(7) has the members of each answer, and no others."""
+    documented = control_docs.documented()
+    for name in lab.ours():
+        for words in (["descriptor"], ["flags"], ["flags", "--votes"], ["links"], ["circuits"], ["family"],
+                      ["bandwidth"], ["dns"], ["exit-policy", "test", "1.2.3.4"], ["exit-policy", "test", "1.2.3.4:5"]):
+            method = ".".join(["relay"] + [w for w in words if w[0].isalpha()])
+            wrong = control_docs.differences(documented[method], lab.ctl(name, "relay", *words))
+            assert not wrong, (words, wrong)
 
 
 @pytest.mark.parametrize("words", [
