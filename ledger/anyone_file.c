@@ -254,7 +254,7 @@ void anyone_round_free(struct anyone_round *r)
 
 /* -- the result ---------------------------------------------------------------- */
 
-static json_t *relay_json(const struct anyone_relay *relay)
+json_t *anyone_relay_json(const struct anyone_relay *relay)
 {
 	json_t *o = json_object();
 
@@ -274,7 +274,7 @@ json_t *anyone_round_json(const struct anyone_round *r)
 	json_t *o = json_object(), *relays = json_object();
 
 	for (size_t i = 0; i < r->n_relays; i++)
-		json_object_set_new(relays, r->relays[i].id, relay_json(&r->relays[i]));
+		json_object_set_new(relays, r->relays[i].id, anyone_relay_json(&r->relays[i]));
 	json_object_set_new(o, "seconds", json_integer((json_int_t)r->seconds));
 	doc_set_amount(o, "total", r->total);
 	json_object_set_new(o, "relays", relays);

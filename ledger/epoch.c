@@ -19,6 +19,8 @@ void epoch_terms_free(struct epoch_terms *t)
 		return;
 	ledger_register_free(t->reg);
 	reward_epoch_free(t->rewards);
+	anyone_round_free(t->round);
+	json_decref(t->round_doc);
 	free(t);
 }
 
@@ -71,12 +73,12 @@ static int fill_relay(struct reward_relay *r, const struct reward_params *p, con
 	return 0;
 }
 
-static int fill(struct epoch_terms *t, char *why, const struct genesis *g, const struct evidence *m, struct amount reserve)
+static int fill(struct ledger *l, struct epoch_terms *t, char *why, const struct evidence *m, struct amount reserve)
 {
 	struct reward_epoch *e = mem_new(sizeof(*e));
 
 	t->rewards = e;
-	e->params = g->rewards;
+	e->params = l->genesis->rewards;
 	e->reserve = reserve;
 	e->seen = (uint32_t)m->n_consensuses;
 	e->relays = mem_new_array(t->reg->n + 1, sizeof(*e->relays));
@@ -88,7 +90,13 @@ static int fill(struct epoch_terms *t, char *why, const struct genesis *g, const
 			return ERR_RANGE;
 		}
 	}
-	return reward_compute(e, why);
+	switch (l->genesis->policy) {
+	case POLICY_NONOS_1:
+		return reward_compute(e, why);
+	case POLICY_ANYONE_1:
+		return anyone_epoch(l, t, why, m);
+	}
+	return ERR_UNSUPPORTED;
 }
 
 static int register_at_end(struct ledger *l, struct ledger_register **ret, uint64_t end)
@@ -117,7 +125,7 @@ int epoch_compute(struct ledger *l, struct epoch_terms **ret, char why[REWARD_WH
 	if (r < 0)
 		doc_fail(why, "the register at the epoch's end cannot be read");
 	else
-		r = fill(t, why, l->genesis, m, reserve);
+		r = fill(l, t, why, m, reserve);
 	if (r == 0)
 		*ret = t;
 	else

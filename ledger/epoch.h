@@ -6,6 +6,7 @@
 #ifndef LEDGER_EPOCH_H
 #define LEDGER_EPOCH_H
 
+#include <nonos/anyone_rewards.h>
 #include <nonos/epochs.h>
 
 #include "ledger_state.h"
@@ -17,7 +18,9 @@ struct epoch_terms {
 	enum evidence_state state;
 	uint64_t measured;		/* the epoch whose measurements are paid by */
 	struct ledger_register *reg;
-	struct reward_epoch *rewards;	/* as many relays as `reg`, in its order */
+	struct reward_epoch *rewards;	/* as many relays as `reg`, in its order; of anyone-1 only what is due */
+	struct anyone_round *round;	/* of anyone-1, else NULL */
+	json_t *round_doc;		/* what it was read from */
 };
 
 /*
@@ -51,6 +54,23 @@ struct std_merkle *epoch_tree(const struct earning *rows, size_t n);
 
 /* The root of the last epoch that is closed; zeros before the first. */
 int epoch_previous(struct ledger *l, uint8_t ret[KECCAK256_LEN]);
+
+/* -- epoch_anyone.c ------------------------------------------------------------------- */
+
+/*
+ * The policy anyone-1 on what was measured: fills what each relay of t->rewards is due. A score has the mean weight
+ * as Network; the whole days for which the relay ran in every normal epoch without a break as UptimeStreak; as
+ * FamilySize and LocationSize how many others share its family and its network group; ExitBonus when it was
+ * an exit in more than half of the consensuses in which it ran; and no IsHardware, which nobody can
+ * measure. What a second pays is at most what the reserve holds for the epoch.
+ */
+int anyone_epoch(struct ledger *l, struct epoch_terms *t, char why[REWARD_WHY_CAP], const struct evidence *m);
+
+/* After a normal epoch: which relays ran on. */
+int anyone_streaks(struct ledger *l, const struct epoch_terms *t);
+
+/* The relay's row of the round, or NULL when it was not measured. */
+const struct anyone_relay *anyone_find(const struct epoch_terms *t, const uint8_t relay_id[RELAY_ID_LEN]);
 
 /* -- rows --------------------------------------------------------------------------- */
 

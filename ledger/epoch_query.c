@@ -80,15 +80,17 @@ static json_t *terms_json(const struct epoch_terms *t)
 	set_u64(o, "to", t->to);
 	json_object_set_new(o, "state", json_string(evidence_state_name(t->state)));
 	set_u64(o, "measured_epoch", t->measured);
-	json_object_set_new(o, "policy", json_string("nonos-1"));
+	json_object_set_new(o, "policy", json_string(t->round ? "anyone-1" : "nonos-1"));
 	set_u64(o, "consensuses", e->seen);
 	set_u64(o, "relays", e->n_relays);
 	doc_set_amount(o, "reserve", e->reserve);
 	doc_set_amount(o, "budget", e->budget);
 	doc_set_amount(o, "total", e->paid);
-	doc_set_amount(o, "credit", e->credit);
-	doc_set_amount(o, "limit", e->limit);
-	doc_set_amount(o, "counted", e->counted);
+	if (!t->round) {
+		doc_set_amount(o, "credit", e->credit);
+		doc_set_amount(o, "limit", e->limit);
+		doc_set_amount(o, "counted", e->counted);
+	}
 	return o;
 }
 
@@ -144,7 +146,7 @@ int rewards_inputs(struct ledger *l, json_t **ret, uint64_t epoch)
 		r = recompute(l, &t, &e);
 	if (r < 0)
 		return r;
-	*ret = reward_epoch_inputs(t->rewards);
+	*ret = t->round_doc ? json_incref(t->round_doc) : reward_epoch_inputs(t->rewards);
 	epoch_terms_free(t);
 	return 0;
 }
@@ -232,6 +234,33 @@ static void say_due(json_t *steps, const struct reward_epoch *e, const struct re
 		say(steps, "it earns nothing: %s", reward_excluded_text(r->excluded));
 }
 
+static void say_anyone(json_t *steps, const struct epoch_terms *t, const struct reward_relay *r)
+{
+	const struct anyone_relay *a = anyone_find(t, r->id);
+	char due[AMOUNT_TEXT_CAP];
+
+	if (!a) {
+		say(steps, "it earns nothing: %s", reward_excluded_text(REWARD_NOT_RUNNING));
+		return;
+	}
+	amount_token_text(due, r->due);
+	say(steps, "network: a mean weight of %" PRIu64 ", rated %" PRIu64 " with %" PRIu64 " others in its family and %" PRIu64
+	    " in its network", a->network, a->rating, a->family_size, a->location_size);
+	say(steps, "uptime: %" PRIu64 " whole days, which weigh %g", a->uptime_streak, a->uptime_weight);
+	say(steps, "exit: %s", a->exit ? "yes" : "no");
+	say(steps, "due: %s tokens of the pools network, uptime and exit", due);
+}
+
+static json_t *terms_of(const struct epoch_terms *t, const struct reward_relay *r)
+{
+	const struct anyone_relay *a;
+
+	if (!t->round)
+		return reward_relay_json(t->rewards, r);
+	a = anyone_find(t, r->id);
+	return a ? anyone_relay_json(a) : json_null();
+}
+
 static json_t *steps_json(const struct epoch_terms *t, const struct reward_relay *r)
 {
 	json_t *steps = json_array();
@@ -239,6 +268,10 @@ static json_t *steps_json(const struct epoch_terms *t, const struct reward_relay
 	if (t->state != EVIDENCE_NORMAL && t->measured != t->epoch)
 		say(steps, "the epoch is abnormal (%s): it pays by the measurements of epoch %" PRIu64,
 		    evidence_state_name(t->state), t->measured);
+	if (t->round) {
+		say_anyone(steps, t, r);
+		return steps;
+	}
 	say_measured(steps, t->rewards, r);
 	say_diluted(steps, t->rewards, r);
 	say_due(steps, t->rewards, r);
@@ -258,7 +291,7 @@ static int explain(json_t **ret, const struct epoch_terms *t, const uint8_t rela
 		doc_set_address(*ret, "payout", &r->payout);
 		json_object_set_new(*ret, "family", r->family[0] ? json_string(r->family) : json_null());
 		json_object_set_new(*ret, "network", r->network[0] ? json_string(r->network) : json_null());
-		json_object_set_new(*ret, "terms", reward_relay_json(t->rewards, r));
+		json_object_set_new(*ret, "terms", terms_of(t, r));
 		json_object_set_new(*ret, "steps", steps_json(t, r));
 		return 0;
 	}

@@ -154,6 +154,8 @@ static int write_epoch(struct ledger *l, const struct object *o, const struct ep
 	r = store_run(l->store, "INSERT INTO epoch VALUES(?, ?, ?, ?, ?, ?, ?, ?)", "uuuuaabb", t->epoch, fold_height(l),
 		      (uint64_t)t->state, t->measured, t->rewards->reserve, t->rewards->paid, root, (size_t)KECCAK256_LEN,
 		      evidence, sizeof(evidence));
+	if (r == 0 && t->state == EVIDENCE_NORMAL && l->genesis->policy == POLICY_ANYONE_1)
+		r = anyone_streaks(l, t);		/* looks at the last normal epoch, so before it is replaced */
 	if (r == 0 && t->state == EVIDENCE_NORMAL)
 		r = store_run(l->store, "INSERT OR REPLACE INTO measured VALUES(0, ?, ?)", "ub", t->epoch, o->evidence,
 			      o->evidence_len);

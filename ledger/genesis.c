@@ -192,13 +192,15 @@ static int read_anyone(struct genesis *g, char *why, const json_t *config)
 		g->anyone = json_loadb(json_string_value(config), json_string_length(config), JSON_REJECT_DUPLICATES, NULL);
 	if (!g->anyone)
 		return doc_fail(why, "anyone: not the text of a JSON document, the configuration of the policy anyone-1");
-	doc = json_pack("{s:O,s:i,s:[]}", "config", g->anyone, "elapsedMs", 1000, "scores");
+	doc = json_pack("{s:O,s:i,s:{}}", "config", g->anyone, "elapsedMs", 1000, "scores");
 	r = anyone_round_read(&round, because, doc);
 	json_decref(doc);
 	if (r < 0)
 		return doc_fail(why, "anyone: %.200s", because);
+	if (round->config.n_delegates)
+		r = doc_fail(why, "anyone: a ledger pays to the accounts that relays are registered with, so it has no delegates");
 	anyone_round_free(round);
-	return 0;
+	return r;
 }
 
 static int read_policy(struct genesis *g, char *why, const json_t *doc)

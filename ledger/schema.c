@@ -60,11 +60,14 @@ static const char *const migrations[] = {
 	"CREATE TABLE claim(account BLOB NOT NULL, height INTEGER NOT NULL, epoch INTEGER NOT NULL,"
 	" total BLOB NOT NULL CHECK(length(total) = 16), amount BLOB NOT NULL CHECK(length(amount) = 16),"
 	" PRIMARY KEY(account, height)) STRICT, WITHOUT ROWID;",
+	/* 3: for how long relays run, under the policy anyone-1 */
+	"CREATE TABLE streak(relay BLOB NOT NULL CHECK(length(relay) = 32), since INTEGER NOT NULL, last INTEGER NOT NULL,"
+	" PRIMARY KEY(relay, since)) STRICT, WITHOUT ROWID;",
 };
 
 const char *const schema_folded[] = {
 	"account", "total", "posting", "nonce", "registration", "stake", "stake_left", "unbonding", "burn",
-	"epoch", "measured", "due", "earning", "claim", NULL,
+	"epoch", "measured", "due", "earning", "claim", "streak", NULL,
 };
 
 enum { NEWEST = sizeof(migrations) / sizeof(migrations[0]) };

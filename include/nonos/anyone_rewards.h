@@ -88,5 +88,6 @@ int anyone_compute(struct anyone_round *r);
 
 /* The result as JSON: {"seconds", "total", "relays": {id: {...}}}. */
 json_t *anyone_round_json(const struct anyone_round *r);
+json_t *anyone_relay_json(const struct anyone_relay *relay);		/* of one */
 
 #endif

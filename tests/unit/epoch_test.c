@@ -16,7 +16,7 @@
 #include <nonos/jcs.h>
 #include <nonos/typed.h>
 
-struct genesis *audited_genesis(const char *dir)
+static struct genesis *make_genesis(const char *dir, const char *anyone)
 {
 	char path[128], log[GENESIS_LOG_CAP], why[LEDGER_WHY_CAP];
 	struct eth_addr first = person(0);
@@ -30,12 +30,26 @@ struct genesis *audited_genesis(const char *dir)
 	doc = genesis_usual("test", T0, &first, &first, log);
 	json_object_set_new(doc, "auditors", json_pack("{s:i, s:[s, s, s]}", "threshold", 2, "addresses", person_text(0),
 						       person_text(1), person_text(2)));
+	if (anyone) {
+		json_object_set_new(doc, "policy", json_string("anyone-1"));
+		json_object_set_new(doc, "anyone", json_string(anyone));
+	}
 	assert_int_equal(jcs_write(&text, &len, doc), 0);
 	json_decref(doc);
 	if (genesis_read(&g, why, text, len) < 0)
 		fail_msg("%s", why);
 	free(text);
 	return g;
+}
+
+struct genesis *audited_genesis(const char *dir)
+{
+	return make_genesis(dir, NULL);
+}
+
+struct genesis *anyone_genesis(const char *dir, const char *config)
+{
+	return make_genesis(dir, config);
 }
 
 void populate(struct ledger *l)

@@ -11,6 +11,9 @@ enum { EPOCH_S = 3600, EPOCH_RELAYS = 5 };
 /* Auditors are persons 0, 1 and 2; person 0 holds all public money. */
 struct genesis *audited_genesis(const char *dir);
 
+/* The same under the policy anyone-1. */
+struct genesis *anyone_genesis(const char *dir, const char *config);
+
 /*
  * Register relays 1 to EPOCH_RELAYS, with 10,000 tokens a relay. Relay n is run by person
  * 10 + n and pays to it, but for the last, which pays to person 11 too.

@@ -10,7 +10,9 @@
 
 #include <cmocka.h>
 
+#include <nonos/anyone_rewards.h>
 #include <nonos/clock.h>
+#include <nonos/encode.h>
 #include <nonos/err.h>
 #include <nonos/jcs.h>
 
@@ -385,6 +387,101 @@ static void questions(void **state)
 	evidence_free(e);
 }
 
+/* -- anyone-1 --------------------------------------------------------------------------- */
+
+static const char anyone_config[] =
+	"{\"TokensPerSecond\":\"40509259200000000\",\"Multipliers\":{\"Family\":{\"Enabled\":true,\"Offset\":0.02,\"Power\":0.7},"
+	"\"Location\":{\"Enabled\":true,\"Offset\":0.001,\"Divider\":20,\"Power\":1.85}},\"Modifiers\":{\"ExitBonus\":"
+	"{\"Enabled\":true,\"Share\":0.1},\"Network\":{\"Share\":0.56},\"Uptime\":{\"Enabled\":true,\"Share\":0.14,"
+	"\"Tiers\":{\"0\":0,\"1\":1,\"3\":3}}}}";
+
+static int setup_anyone(void **state)
+{
+	struct world *w = calloc(1, sizeof(*w));
+
+	clock_set_manual(1000, T0 + 10);
+	world_dir(w->dir);
+	w->g = anyone_genesis(w->dir, anyone_config);
+	w->l = world_memory(w->dir, w->g);
+	populate(w->l);
+	*state = w;
+	return 0;
+}
+
+static json_int_t streak_in(struct ledger *l, uint64_t epoch, unsigned relay)
+{
+	uint8_t expanded[ED25519_EXPANDED_LEN], id[RELAY_ID_LEN];
+	const char *name;
+	json_t *doc, *score;
+	json_int_t days = -1;
+	char text[2 * RELAY_ID_LEN + 1];
+
+	relay_key(expanded, id, relay);
+	hex_encode_upper(text, id, 20);		/* its fingerprint */
+	assert_int_equal(rewards_inputs(l, &doc, epoch), 0);
+	json_object_foreach(json_object_get(doc, "scores"), name, score)
+		if (strcmp(name, text) == 0)
+			days = json_integer_value(json_object_get(score, "UptimeStreak"));
+	json_decref(doc);
+	return days;
+}
+
+/* What the ledger paid is what the formula gives for the inputs that it shows. */
+static void expect_recomputed(struct ledger *l, uint64_t epoch)
+{
+	char why[ANYONE_WHY_CAP] = "";
+	struct anyone_round *round;
+	struct amount total;
+	json_t *doc;
+
+	assert_int_equal(rewards_inputs(l, &doc, epoch), 0);
+	assert_int_equal(anyone_round_read(&round, why, doc), 0);
+	assert_int_equal(anyone_compute(round), 0);
+	total = paid_by(l, epoch);
+	assert_int_equal(amount_cmp(total, round->total), 0);
+	anyone_round_free(round);
+	json_decref(doc);
+}
+
+static void anyone(void **state)
+{
+	struct world *w = *state;
+	uint8_t expanded[ED25519_EXPANDED_LEN], id[RELAY_ID_LEN];
+	struct evidence *e;
+	json_t *o;
+
+	for (int i = 0; i < 26; i++)
+		close_epoch(w->l);
+	/* Relay 3 is away in epoch 26; epoch 27 is not normal, so it says nothing of anybody. */
+	pass_epoch(w->g, 26);
+	e = usual_evidence(w->g, 26);
+	relay_key(expanded, id, 3);
+	for (size_t i = 0; i < e->n_relays; i++)
+		if (memcmp(e->relays[i].relay_id, id, sizeof(id)) == 0)
+			e->relays[i] = e->relays[--e->n_relays];
+	assert_int_equal(submit(w->l, signed_draft(w->l, e), NULL), REFUSED_NOT);
+	pass_epoch(w->g, 27);
+	e = evidence_new(27, (int64_t)genesis_epoch_start(w->g, 27), (int64_t)genesis_epoch_start(w->g, 28));
+	assert_int_equal(submit(w->l, signed_draft(w->l, e), NULL), REFUSED_NOT);
+	assert_int_equal(ledger_commit(w->l), 0);
+	close_epoch(w->l);
+	assert_int_equal(streak_in(w->l, 22, 1), 0);
+	assert_int_equal(streak_in(w->l, 23, 1), 1);
+	assert_int_equal(streak_in(w->l, 25, 3), 1);
+	assert_int_equal(streak_in(w->l, 26, 3), -1);
+	assert_int_equal(streak_in(w->l, 28, 3), 0);
+	assert_int_equal(streak_in(w->l, 28, 1), 1);
+	assert_int_equal(rewards_explain(w->l, &o, 25, id), 0);
+	assert_string_equal(json_string_value(json_object_get(o, "policy")), "anyone-1");
+	assert_true(json_array_size(json_object_get(o, "steps")) >= 4);
+	json_decref(o);
+	for (uint64_t epoch = 0; epoch < 29; epoch += 4)
+		expect_recomputed(w->l, epoch);
+	assert_false(amount_is_zero(balance_of(w->l, ACCOUNT_REWARDS, 12)));
+	assert_int_equal(submit(w->l, signed_claim(w->l, 12), NULL), REFUSED_NOT);
+	expect_verified(w->l);
+}
+
 #define test(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -392,6 +489,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		test(pays), test(once_and_in_order), test(forgeries), test(odd_evidence), test(abnormal),
 		test(nothing_measured), test(register_at_end), test(catching_up), test(two_auditors), test(questions),
+		cmocka_unit_test_setup_teardown(anyone, setup_anyone, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
