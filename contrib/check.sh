@@ -1,8 +1,10 @@
 #!/bin/sh
 # Everything that is tested before a change lands, from a fresh Debian 12 on:
 #
-#   contrib/check.sh            all of it
-#   contrib/check.sh STEP...    some of: build clang sanitize js net hostile dist
+#   contrib/check.sh            all of it, but for the last step
+#   contrib/check.sh STEP...    some of: build clang sanitize js net hostile dist package try
+#
+# `package` makes the Debian package; `try` installs it in a Debian made for that, from a mirror.
 #
 # Installs Debian packages that are missing (as root), builds out of tree in
 # build/, and prints one line a step. Logs are in build/check/. The last line
@@ -37,6 +39,15 @@ attempt() {
 	tail -n 40 "$LOGS/$name.log"
 	say "  FAILED; see $LOGS/$name.log"
 	return 1
+}
+
+# counted NAME COMMAND...: a step that is one test.
+counted() {
+	if attempt "$@"; then
+		count 1 0
+	else
+		count 0 1
+	fi
 }
 
 # build NAME CONFIGURE-ARGUMENTS...
@@ -138,21 +149,25 @@ step_hostile() {
 
 step_dist() {
 	[ -f "$ROOT/build/release/Makefile" ] || build release --enable-werror || return
-	if attempt distcheck make -C "$ROOT/build/release" -j"$(nproc)" distcheck; then
-		count 1 0
-	else
-		count 0 1
-	fi
+	counted distcheck make -C "$ROOT/build/release" -j"$(nproc)" distcheck
+}
+
+step_package() {
+	counted package "$ROOT/contrib/debian/build.sh"
+}
+
+step_try() {
+	counted try "$ROOT/contrib/debian/try.sh"
 }
 
 mkdir -p "$LOGS"
 # shellcheck disable=SC2086
-packages_install $PACKAGES_BUILD $PACKAGES_LAB $PACKAGES_CHECK
+packages_install $PACKAGES_BUILD $PACKAGES_LAB $PACKAGES_CHECK $PACKAGES_PACKAGE
 begin=$(date +%s)
-[ $# -gt 0 ] || set -- build clang sanitize js net hostile dist
+[ $# -gt 0 ] || set -- build clang sanitize js net hostile dist package
 for step in "$@"; do
 	case $step in
-	build | clang | sanitize | js | net | hostile | dist) "step_$step" ;;
+	build | clang | sanitize | js | net | hostile | dist | package | try) "step_$step" ;;
 	*) die "no step $step; see the top of $0" ;;
 	esac
 done

@@ -8,6 +8,7 @@ PACKAGES_BUILD="gcc make autoconf automake pkg-config libc6-dev libevent-dev lib
 PACKAGES_LAB="python3 tor openssl"
 PACKAGES_CHECK="clang libclang-rt-14-dev libcmocka-dev python3-pytest zsh fish prometheus tmux xz-utils"
 PACKAGES_JS="nodejs npm"
+PACKAGES_PACKAGE="build-essential debhelper"
 
 say() {
 	printf '%s %s\n' "$(date +%H:%M:%S)" "$*"

@@ -194,7 +194,7 @@ static void choose_places(struct plan *p)
 				     : run && *run ? mem_printf("%s/nonos/control.sock", run)
 						   : mem_printf("%s/control.sock", p->data_dir));
 	p->user = param_text(params, "user");
-	/* The user that the packages and systemd/nonos.sysusers make. */
+	/* The user that the packages and systemd/sysusers.d make. */
 	if (!p->user && geteuid() == 0 && getpwnam("nonos"))
 		p->user = "nonos";
 }
