@@ -530,6 +530,7 @@ int keeper_open_ours(struct keeper *k, char *err, size_t err_cap)
 	load_state(k);
 	k->settle = settle_new(k->base, k->config);
 	settle_use_commands(k->settle, &k->commands);
+	settle_watch(k->settle, event_tell, k);
 	return r;
 }
 

@@ -237,6 +237,7 @@ void event_consensus(struct keeper *k, const struct consensus_facts *c);
 void event_upload(void *arg, size_t index);
 void event_keys(struct keeper *k, int changed);
 void event_reload(struct keeper *k, json_t *changes);
+void event_tell(void *arg, const char *topic, json_t *data);
 
 /* -- status.c, cmd_*.c -------------------------------------------------------- */
 

@@ -101,3 +101,10 @@ void event_reload(struct keeper *k, json_t *changes)
 {
 	ctl_publish(k->control, "config.reload", json_pack("{s:O}", "changes", changes));
 }
+
+void event_tell(void *arg, const char *topic, json_t *data)
+{
+	struct keeper *k = arg;
+
+	ctl_publish(k->control, topic, data);
+}

@@ -201,6 +201,20 @@ static void put_problem(struct settle *s, json_t *o)
 	json_object_set_new(o, "problem", json_null());
 }
 
+void settle_watch(struct settle *s, void (*tell)(void *arg, const char *topic, json_t *data), void *arg)
+{
+	s->tell = tell;
+	s->tell_arg = arg;
+}
+
+void settle_tell(struct settle *s, const char *topic, json_t *data)
+{
+	if (s->tell)
+		s->tell(s->tell_arg, topic, data);
+	else
+		json_decref(data);
+}
+
 json_t *settle_status(struct settle *s)
 {
 	json_t *o = json_object();

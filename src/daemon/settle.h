@@ -32,6 +32,9 @@ void settle_free(struct settle *s);		/* NULL is fine */
 /* From now on `config` is in force, and microdescriptors come from `directory` (NULL: from nowhere). */
 void settle_use(struct settle *s, const struct config *config, const struct directory *directory);
 
+/* Tell `tell` what happens, rows "ledger.*" of events.def; it takes over `data`. */
+void settle_watch(struct settle *s, void (*tell)(void *arg, const char *topic, json_t *data), void *arg);
+
 /* Which relay this node is; what keeps it from earning is told from then on. */
 void settle_relay_is(struct settle *s, const uint8_t relay_id[RELAY_ID_LEN]);
 

@@ -96,6 +96,7 @@ static int claim_now(struct settle *s, struct amount claimable)
 	amount_token_text(tokens, claimable);
 	settle_problem_set(&s->claim_problem, not_claimed, "");
 	log_notice("What was earned is claimed. tokens=%s", tokens);
+	settle_tell(s, "ledger.claim", json_pack("{s:s}", "tokens", tokens));
 	return 0;
 }
 

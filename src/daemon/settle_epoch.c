@@ -153,8 +153,11 @@ static int submit_draft(struct settle *s)
 	} else {
 		settle_ledger_failed(s);
 	}
-	if (r == 0)
+	if (r == 0) {
 		log_notice("An epoch is closed. epoch=%" PRIu64 " entry=%" PRIu64, s->draft_epoch, receipt.index);
+		settle_tell(s, "ledger.epoch", json_pack("{s:I, s:I}", "epoch", (json_int_t)s->draft_epoch, "entry",
+							 (json_int_t)receipt.index));
+	}
 	drop_draft(s);
 	return r;
 }

@@ -95,6 +95,14 @@ static void answer_waiting(struct settle *s, int r)
 	}
 }
 
+static void tell_head(struct settle *s)
+{
+	struct ledger_head h;
+
+	ledger_head(s->ledger, &h);
+	settle_tell(s, "ledger.head", json_pack("{s:I, s:I}", "height", (json_int_t)h.size, "time", (json_int_t)h.time));
+}
+
 int settle_ledger_commit(struct settle *s)
 {
 	uint64_t began = clock_precise_us(), took;
@@ -107,6 +115,8 @@ int settle_ledger_commit(struct settle *s)
 	if (r == 0)
 		log_debug("A batch of the journal is durable. objects=%zu took_ms=%llu", n, (unsigned long long)took);
 	answer_waiting(s, r);
+	if (r == 0)
+		tell_head(s);
 	return r;
 }
 

@@ -67,6 +67,9 @@ struct settle {
 	uint64_t claim_ms;		/* of the next look */
 	struct settle_problem claim_problem;
 
+	void (*tell)(void *arg, const char *topic, json_t *data);	/* settle_watch() */
+	void *tell_arg;
+
 	bool has_relay;			/* the keys of this node's relay are known: */
 	uint8_t relay_id[RELAY_ID_LEN];
 	json_t *risks;			/* as last judged, or NULL */
@@ -96,6 +99,9 @@ int settle_ledger_commit(struct settle *s);
 void settle_ledger_failed(struct settle *s);
 
 /* For status: adds to `o`. */
+/* For who watches; takes over `data`. */
+void settle_tell(struct settle *s, const char *topic, json_t *data);
+
 void settle_ledger_status(struct settle *s, json_t *o);
 
 /* -- settle_share.c --------------------------------------------------------------------- */

@@ -464,10 +464,25 @@ def test_answers_of_the_ledger_are_documented(make_daemon, tmp_path):
                    check=True, stdout=subprocess.DEVNULL)
     daemon = make_daemon("[ledger]\ngenesis = %s\njournal_key = %s\noperator = %s" % (genesis, key, ACCOUNT))
     with daemon.client() as c:
-        for method in ("status", "ledger.head", "ledger.balance", "ledger.history", "ledger.supply", "stake.status",
+        for method in ("status", "ledger.head", "ledger.fork", "ledger.balance", "ledger.history", "ledger.supply", "stake.status",
                        "stake.tiers", "rewards.history", "rewards.pending", "rewards.claims"):
             check_answer(c, documented, method)
         check_answer(c, documented, "relay.binding", operator=ACCOUNT)
+        fields = json.dumps({"from": ACCOUNT, "to": "0x" + 39 * "0" + "5", "amount": "1000"})
+        check_answer(c, documented, "ledger.template", type="Transfer", fields=fields)
+        made = c.call("ledger.template", type="Transfer", fields=fields)["object"]
+        write_token(tmp_path / "one", "0" * 63 + "1")
+        write_token(tmp_path / "made", json.dumps(made))
+        signed = json.loads(daemon.ctl("typed", "sign", str(tmp_path / "made"), "--key-file", str(tmp_path / "one"), "--json"))
+        made["signatures"] = [signed["signature"]]
+        with daemon.client() as watcher:
+            watcher.call("events", topics=["ledger"])
+            check_answer(c, documented, "ledger.append", object=json.dumps(made), dry_run=True)
+            check_answer(c, documented, "ledger.append", object=json.dumps(made))
+            event = watcher.read()["params"]
+            assert event["topic"] == "ledger.head" and set(event["data"]) == control_docs.events()["ledger.head"]
+            assert event["data"]["height"] == c.call("ledger.head")["height"]
+        check_answer(c, documented, "ledger.history")
 
 
 def test_status_in_a_network_is_documented(lab):
