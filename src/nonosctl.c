@@ -9,9 +9,11 @@
 
 #include <errno.h>
 #include <locale.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <nonos/crypto.h>
+#include <nonos/mem.h>
 
 static int (*const local[COMMAND_COUNT])(const struct invocation *in) = {
 #define HANDLER_DAEMON(name)
@@ -47,6 +49,7 @@ int main(int argc, char **argv)
 	int r;
 
 	setlocale(LC_CTYPE, "");
+	json_set_alloc_funcs(malloc, mem_free_wiped);
 	r = invocation_parse(&in, group, argc - 1, argv + 1);
 	if (r == EXIT_OK)
 		r = run(&in, group);

@@ -5,6 +5,7 @@ import pty
 import select
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -13,6 +14,7 @@ import time
 
 VECTORS = os.environ.get("TEST_VECTORS", "tests/vectors")
 CTL = os.path.abspath(os.environ.get("NONOSCTL", "./nonosctl"))
+DAEMON = os.path.abspath(os.environ.get("NONOSD", "./nonosd"))
 PASS = "correct horse battery staple"
 problems = []
 
@@ -231,6 +233,105 @@ def check_signing(folder, pw):
     refuse("not overwritten", 1, "File exists", "object", "attach", path, "--signature", case["signature"], "--out", out)
 
 
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def start_daemon(folder):
+    ident = "0123456789ABCDEF" * 2 + "01234567"
+    config = write(f"{folder}/nonosd.conf", f"""[node]
+data_dir = {folder}/data
+control_socket = {folder}/sock
+workers = 1
+[relay]
+nickname = holder
+or_listen = 127.0.0.1:{free_port()}
+address = 127.0.0.1
+allow_private_addresses = yes
+[directory]
+network = test
+publish = no
+authority = a 127.0.0.1:1 orport=2 v3ident={ident} fingerprint={ident}
+""")
+    daemon = subprocess.Popen([DAEMON, "--config", config], stderr=open(f"{folder}/log", "w", encoding="utf-8"))
+    end = time.monotonic() + 60
+    while time.monotonic() < end and daemon.poll() is None and ctl("-s", f"{folder}/sock", "version")[0] != 0:
+        time.sleep(0.1)
+    return daemon, f"{folder}/sock"
+
+
+def copies_in_memory(pid, needles):
+    """How often any of them stands in the memory of a process; None where we may not look."""
+    found = 0
+    try:
+        with open(f"/proc/{pid}/maps", encoding="ascii") as maps, open(f"/proc/{pid}/mem", "rb") as memory:
+            for line in maps:
+                start, end = (int(x, 16) for x in line.split()[0].split("-"))
+                if "rw" not in line.split()[1]:
+                    continue
+                memory.seek(start)
+                try:
+                    data = memory.read(end - start)
+                except OSError:
+                    continue
+                found += sum(data.count(n) for n in needles)
+    except PermissionError:
+        return None
+    return found
+
+
+def check_unlocked(folder, pw):
+    """A key that the daemon holds: used without its pass phrase, for its time only, and gone from memory after it."""
+    case = next(c for c in json.load(open(os.path.join(VECTORS, "eip712.json"), encoding="utf-8"))["cases"]
+                if c["primaryType"] == "StakeLock")
+    path, where = os.path.join(folder, "..", "doc"), ("--keystore", folder)
+    key = bytes.fromhex(case["privateKey"].removeprefix("0x"))
+    needles = (key, key.hex().encode(), key.hex().upper().encode())
+    refuse("nobody to hold it", 3, "", "key", "unlock", "signer", *where, "--password-file", pw)
+    daemon, sock = start_daemon(os.path.abspath(os.path.join(folder, "..")))
+    at = ("-s", sock)
+    try:
+        expect("not known to the daemon", copies_in_memory(daemon.pid, needles) or 0, 0)
+        refuse("locked", 1, "no terminal", *at, "key", "sign", path, "--key", "signer", *where)
+        good("dry run", *at, "key", "unlock", "signer", "--dry-run", *where, "--password-file", pw)
+        expect("a dry run holds nothing", good("unlocked", *at, "key", "unlocked")["keys"], [])
+        refuse("too long", 2, "\"for\"", *at, "key", "unlock", "signer", "--for", "8 days", *where)
+        held = good("unlock", *at, "key", "unlock", "signer", "--for", "5 min", *where, "--password-file", pw)
+        expect("whose", (held["address"], held["seconds"]), (case["signer"], 300))
+        expect("where it is and nowhere else", copies_in_memory(daemon.pid, needles) in (1, None), True)
+        signed = good("sign", *at, "key", "sign", path, "--key", "signer", *where)
+        expect("the same signature", signed["signature"], case["signature"])
+        refuse("other keys stay locked", 1, "no terminal", *at, "key", "sign", path, "--key", "other", *where)
+        refuse("not another's message", 1, "no terminal", *at, "key", "sign", os.path.join(folder, "..", "doc3"), "--key", "signer",
+               *where) if write_other(folder, case) else None
+        expect("unlocked", [k["address"] for k in good("unlocked", *at, "key", "unlocked")["keys"]], [case["signer"]])
+        refuse("lock what is no address", 2, "not an address", *at, "key", "lock", "signer")
+        expect("lock another", good("lock", *at, "key", "lock", "0x" + "1" * 40)["locked"], 0)
+        expect("lock", good("lock", *at, "key", "lock")["locked"], 1)
+        refuse("locked again", 1, "no terminal", *at, "key", "sign", path, "--key", "signer", *where)
+        expect("wiped", copies_in_memory(daemon.pid, needles) or 0, 0)
+        good("for a second", *at, "key", "unlock", "signer", "--for", "1 s", *where, "--password-file", pw)
+        time.sleep(2.5)
+        expect("its time is over", good("unlocked", *at, "key", "unlocked")["keys"], [])
+        expect("wiped after its time", copies_in_memory(daemon.pid, needles) or 0, 0)
+        refuse("no secrets on the command line", 2, "", *at, "key", "hold", "--secret", key.hex(), "--for", "10")
+    finally:
+        daemon.send_signal(signal.SIGTERM)
+        daemon.send_signal(signal.SIGTERM)
+        daemon.wait(timeout=60)
+    log = open(os.path.join(folder, "..", "log"), encoding="utf-8").read()
+    expect("the log has no key", any(n.decode() in log for n in needles[1:]), False)
+
+
+def write_other(folder, case):
+    doc = {k: case[k] for k in ("domain", "primaryType", "message")}
+    other = {**doc, "message": {**doc["message"], "account": "0x" + "1" * 40}}
+    write(os.path.join(folder, "..", "doc3"), json.dumps(other))
+    return "account" in doc["message"]
+
+
 def has_ethers():
     folder = os.environ.get("NONOS_NPM", "")
     if not shutil.which("node"):
@@ -279,6 +380,7 @@ with tempfile.TemporaryDirectory() as temporary:
     check_bad(keys, phrase)
     check_wallet_files(keys)
     check_signing(keys, phrase)
+    check_unlocked(keys, phrase)
     check_ethers(keys, phrase)
 for problem in problems:
     print(problem)

@@ -19,6 +19,9 @@ void *mem_new_array(size_t count, size_t size);
 /* realloc() to `count` * `size` bytes; new bytes are not zeroed. */
 void *mem_resize(void *p, size_t count, size_t size);
 
+/* As free(), with the bytes wiped first: for libraries through which secrets pass. */
+void mem_free_wiped(void *p);
+
 void *mem_dup(const void *data, size_t len);
 char *mem_strdup(const char *s);
 char *mem_strndup(const char *s, size_t len);

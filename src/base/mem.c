@@ -2,6 +2,7 @@
 
 #include <nonos/mem.h>
 
+#include <malloc.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -65,4 +66,11 @@ char *mem_printf(const char *fmt, ...)
 	n = vasprintf(&text, fmt, ap);
 	va_end(ap);
 	return check(n < 0 ? NULL : text);
+}
+
+void mem_free_wiped(void *p)
+{
+	if (p)
+		explicit_bzero(p, malloc_usable_size(p));
+	free(p);
 }

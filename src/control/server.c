@@ -21,6 +21,7 @@
 #include <nonos/err.h>
 #include <nonos/log.h>
 #include <nonos/mem.h>
+#include <nonos/secret.h>
 
 enum {
 	IDLE_S = 300,
@@ -238,6 +239,7 @@ static bool client_step(struct client *c)
 	line = evbuffer_readln(in, &len, EVBUFFER_EOL_LF);
 	if (line) {
 		client_answer(c, line, len);
+		secret_wipe(line, len);	/* a token or a key may be in it */
 		free(line);
 		return true;
 	}

@@ -28,6 +28,10 @@ static const struct table_column backup_columns[] = {
 	{ "name", "name", TABLE_TEXT }, { "mode", "mode", TABLE_TEXT }, { "bytes", "size", TABLE_BYTES },
 };
 static const struct table backup_table = { "files", backup_columns, 3 };
+static const struct table_column unlocked_columns[] = {
+	{ "address", "address", TABLE_TEXT }, { "seconds", "for", TABLE_DURATION },
+};
+static const struct table unlocked_table = { "keys", unlocked_columns, 2 };
 static const struct table key_table = { "keys", key_columns, 4 };
 
 /*
@@ -69,6 +73,7 @@ static const struct {
 	{ COMMAND_ID_relay_dns, view_dns, &table_servers },
 	{ COMMAND_ID_relay_exit_policy_test, view_exit_policy, NULL },
 	{ COMMAND_ID_family_new, view_family_key, NULL }, { COMMAND_ID_family_show, view_family_key, NULL },
+	{ COMMAND_ID_key_list, NULL, &key_table }, { COMMAND_ID_key_unlocked, NULL, &unlocked_table }, { COMMAND_ID_backup_list, NULL, &backup_table },
 };
 
 int complain(enum exit_code status, const char *fmt, ...)

@@ -1,4 +1,4 @@
-/* key new, import, list, show, sign, passwd, export, remove; object attach. */
+/* key new, import, list, show, sign, passwd, export, remove, unlock; object attach. */
 #include "config.h"
 
 #include "keydir.h"
@@ -18,7 +18,7 @@
 #include "passphrase.h"
 #include "sign.h"
 
-enum { TYPED_FILE_MAX = 1 << 20 };
+enum { TYPED_FILE_MAX = 1 << 20, UNLOCK_DEFAULT_S = 600 };
 
 /* n = 2^12, p = 6: what wallets call light, 4 MiB. */
 static const struct keystore_cost cost_light = { .n = 1u << 12, .r = 8, .p = 6 };
@@ -362,20 +362,15 @@ int local_key_sign(const struct invocation *in)
 	uint8_t sig[ETH_SIG_LEN];
 	struct eth_addr signer;
 	struct typed_hashes h;
-	struct secret *secret;
 	json_t *doc, *answer;
 	int r = file_read_json(&doc, param_text(in->params, "file"), TYPED_FILE_MAX, true);
 
 	if (r != EXIT_OK)
 		return r;
 	r = sign_hashes(&h, doc, param_text(in->params, "file"));
-	json_decref(doc);
 	if (r == EXIT_OK)
-		r = keydir_unlock(&secret, in, param_text(in->params, "key"));
-	if (r != EXIT_OK)
-		return r;
-	r = sign_with(sig, &signer, &h, secret_data(secret));
-	secret_free(secret);
+		r = sign_document(sig, &signer, in, doc, &h);
+	json_decref(doc);
 	if (r != EXIT_OK)
 		return r;
 	answer = json_object();
@@ -383,6 +378,36 @@ int local_key_sign(const struct invocation *in)
 	answer_hex(answer, "digest", h.digest, sizeof(h.digest));
 	answer_hex(answer, "signature", sig, sizeof(sig));
 	return print_answer(in, answer);
+}
+
+/* The daemon gets the key and not the pass phrase, which may open more, so it need not read the keystore. */
+static json_t *hold_params(const struct secret *secret, int64_t seconds)
+{
+	char hex[2 * ETH_SECRET_LEN + 1];
+	json_t *params;
+
+	hex_encode(hex, secret_data(secret), ETH_SECRET_LEN);
+	params = json_pack("{s:s, s:I}", "secret", hex, "for", (json_int_t)seconds);
+	secret_wipe(hex, sizeof(hex));
+	return params;
+}
+
+int local_key_unlock(const struct invocation *in)
+{
+	const char *name = param_text(in->params, "name");
+	struct secret *secret;
+	json_t *params, *result;
+	int r = keydir_unlock(&secret, in, name);
+
+	if (r != EXIT_OK)
+		return r;
+	params = hold_params(secret, param_integer(in->params, "for", UNLOCK_DEFAULT_S));
+	secret_free(secret);
+	if (in->options.dry_run)
+		json_object_set_new(params, "dry_run", json_true());
+	r = daemon_call(&result, &in->options, "key.hold", params);
+	json_decref(params);
+	return r == EXIT_OK ? print_answer(in, result) : r;
 }
 
 int local_object_attach(const struct invocation *in)

@@ -159,6 +159,59 @@ int sign_address(struct eth_addr *ret, const struct invocation *in)
 	return r;
 }
 
+/*
+ * Have the daemon sign with a key of the keystore that it holds unlocked. False,
+ * silently, when it does not; its answer counts only if it is that key's signature.
+ */
+static bool sign_by_daemon(uint8_t ret_sig[ETH_SIG_LEN], struct eth_addr *ret_signer, const struct invocation *in,
+			   const char *name, const json_t *object, const struct typed_hashes *h)
+{
+	json_t *part, *params, *answer = NULL;
+	char address[ETH_ADDR_TEXT_CAP], *text;
+	uint8_t sig[ETH_SIG_LEN];
+	struct eth_addr a;
+	const char *hex;
+	bool good = false;
+
+	if (!keydir_address(&a, in, name) || (h->has_signer && !eth_addr_eq(&a, &h->signer)))
+		return false;
+	eth_addr_text(address, &a);
+	part = signed_part(object);
+	text = json_dumps(part, JSON_COMPACT | JSON_ENSURE_ASCII);
+	params = json_pack("{s:s, s:s}", "address", address, "object", text);
+	if (params && daemon_ask(&answer, &in->options, "key.use", params)) {
+		hex = json_string_value(json_object_get(answer, "signature"));
+		good = hex && strlen(hex) == 2 + 2 * ETH_SIG_LEN && hex_decode(sig, ETH_SIG_LEN, hex + 2, 2 * ETH_SIG_LEN) == 0 &&
+		       eth_sig_verify(&a, h->digest, sig, ETH_SIG_LEN) == 0;
+	}
+	json_decref(answer);
+	json_decref(params);
+	json_decref(part);
+	free(text);
+	if (good) {
+		memcpy(ret_sig, sig, sizeof(sig));
+		*ret_signer = a;
+	}
+	return good;
+}
+
+int sign_document(uint8_t ret_sig[ETH_SIG_LEN], struct eth_addr *ret_signer, const struct invocation *in,
+		  const json_t *object, const struct typed_hashes *h)
+{
+	const char *name = param_text(in->params, "key");
+	struct secret *secret;
+	int r;
+
+	if (name && sign_by_daemon(ret_sig, ret_signer, in, name, object, h))
+		return EXIT_OK;
+	r = sign_secret(&secret, in);
+	if (r != EXIT_OK)
+		return r;
+	r = sign_with(ret_sig, ret_signer, h, secret_data(secret));
+	secret_free(secret);
+	return r;
+}
+
 /* -- a key that is elsewhere ------------------------------------------------------------ */
 
 /* Say what a number means to people, where its name tells. */
@@ -256,7 +309,6 @@ static int sign_cold(const struct invocation *in, const json_t *object, const st
 int sign_object(json_t **ret_signed, const struct invocation *in, const json_t *object)
 {
 	uint8_t sig[ETH_SIG_LEN];
-	struct secret *secret;
 	struct eth_addr signer;
 	struct typed_hashes h;
 	int r = check_choice(in);
@@ -269,11 +321,7 @@ int sign_object(json_t **ret_signed, const struct invocation *in, const json_t *
 		*ret_signed = NULL;
 		return sign_cold(in, object, &h);
 	}
-	r = sign_secret(&secret, in);
-	if (r != EXIT_OK)
-		return r;
-	r = sign_with(sig, &signer, &h, secret_data(secret));
-	secret_free(secret);
+	r = sign_document(sig, &signer, in, object, &h);
 	if (r == EXIT_OK)
 		*ret_signed = with_signature(object, sig);
 	return r;

@@ -3,7 +3,8 @@
  * sign_object(), and gives the operator three ways by the same options:
  *
  *   key        a key of the keystore, by name or address; then also
- *              keystore, password_file
+ *              keystore, password_file. One that the daemon holds unlocked ("key unlock")
+ *              is used without a pass phrase
  *   key_file   a raw key, 64 hexadecimal digits in a file
  *   cold       FILE: the key is elsewhere. The object goes to FILE, what is to
  *              be signed is printed, and that is all for now. The same object
@@ -52,6 +53,13 @@ int sign_check_signer(const struct typed_hashes *h, const struct eth_addr *signe
 /* Sign with a secret key; *ret_signer is its account. */
 int sign_with(uint8_t ret_sig[ETH_SIG_LEN], struct eth_addr *ret_signer, const struct typed_hashes *h,
 	      const uint8_t secret[ETH_SECRET_LEN]);
+
+/*
+ * Sign what `h` is the hashes of with "key" or "key_file". A key that the daemon holds unlocked
+ * is used there; else the pass phrase is asked for.
+ */
+int sign_document(uint8_t ret_sig[ETH_SIG_LEN], struct eth_addr *ret_signer, const struct invocation *in,
+		  const json_t *object, const struct typed_hashes *h);
 
 /* Get the secret key that "key" or "key_file" names. */
 int sign_secret(struct secret **ret, const struct invocation *in);

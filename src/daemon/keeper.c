@@ -21,6 +21,7 @@
 #include <nonos/token.h>
 
 #include "http_server.h"
+#include "key_agent.h"
 #include "process.h"
 
 enum {
@@ -243,6 +244,14 @@ static void check_clock(struct keeper *k)
 	keeper_publish(k, "the clock was set");
 }
 
+static void key_expired(const struct eth_addr *a)
+{
+	char text[ETH_ADDR_TEXT_CAP];
+
+	eth_addr_text(text, a);
+	log_notice("The time of an operator key is over; it is locked. address=%s", text);
+}
+
 static void second_cb(evutil_socket_t fd, short what, void *arg)
 {
 	struct keeper *k = arg;
@@ -252,6 +261,7 @@ static void second_cb(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	clock_update();
 	check_clock(k);
+	key_agent_expire(k->key_agent, clock_now_ms(), key_expired);
 	team_tick(k->team);
 	team_counters(k->team, &c);
 	bandwidth_update(&k->bandwidth, clock_wall(), c.read_bytes, c.written_bytes);
@@ -590,6 +600,7 @@ static void keeper_end(struct keeper *k)
 	if (k->keys && keeper_may_write(k))
 		keeper_save_state(k);
 	keys_free(k->keys);
+	key_agent_free(k->key_agent);
 	hand_over_free(k->hand_over);
 	take_over_free(k->take);
 	families_free(k->families);
@@ -625,13 +636,22 @@ static int load_config(struct keeper *k)
 	return ERR_CONFIG;
 }
 
+/* What passes through JSON and the sockets' buffers may hold a key: nothing of it stays in freed memory. */
+static void wipe_on_free(void)
+{
+	json_set_alloc_funcs(malloc, mem_free_wiped);
+	event_set_mem_functions(malloc, realloc, mem_free_wiped);
+}
+
 int keeper_main(const struct keeper_options *o)
 {
 	struct keeper k = { .config_path = o->config_path, .one_process = o->one_process, .lock_fd = -1,
 			    .control_group = (gid_t)-1, .addr_source = "none", .ready_fd = o->ready_fd };
 	int r;
 
+	wipe_on_free();
 	log_set_ident("nonosd");
+	k.key_agent = key_agent_new();
 	memset(k.documents, 0xff, sizeof(k.documents));
 	umask(0077);
 	signal(SIGPIPE, SIG_IGN);

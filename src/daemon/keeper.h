@@ -36,6 +36,7 @@
 
 struct evbuffer;
 struct event;
+struct key_agent;
 struct event_base;
 struct http_server;
 
@@ -82,6 +83,7 @@ struct keeper {
 	struct secret *link;		/* struct link_keys in force */
 	uint64_t link_renew_ms;
 	int64_t expiry_warned;		/* wall seconds */
+	struct key_agent *key_agent;	/* operator keys held unlocked */
 	struct families *families;	/* that we are in; or NULL */
 
 	struct settle *settle;
