@@ -596,6 +596,11 @@ bool follow_is_syncing(const struct follow *f)
 	return f->open;
 }
 
+int64_t follow_contact(const struct follow *f)
+{
+	return f->open || f->problem[0] ? 0 : f->contact;
+}
+
 json_t *follow_status(const struct follow *f)
 {
 	return json_pack("{s:s, s:b, s:b, s:I, s:I, s:o, s:o}", "url", f->url, "forked", f->ours != NULL, "syncing", f->open,

@@ -233,7 +233,7 @@ static void on_request(void *arg, struct http_exchange *x)
 /* What strangers may call: only what proves itself. */
 static void allow(struct journal_server *s, const struct ctl_commands *commands)
 {
-	static const enum command_id allowed[] = { COMMAND_ID_ledger_append };
+	static const enum command_id allowed[] = { COMMAND_ID_ledger_append, COMMAND_ID_ledger_attest };
 
 	s->commands = *commands;
 	s->commands.run = s->run;

@@ -187,7 +187,7 @@ static int draft_next(struct settle *s)
 
 void settle_epoch_tick(struct settle *s)
 {
-	/* A follower signs when it is asked to: only then is it known to have the whole journal. */
+	/* A follower that is an auditor hands its signature to the writer: settle_share.c. */
 	if (!s->ledger || !s->measure || !s->writer)
 		return;
 	for (int i = 0; i < EPOCHS_PER_TICK; i++)
@@ -213,11 +213,26 @@ static json_t *without_evidence(const json_t *draft)
 	return o;
 }
 
+int settle_epoch_attestation(struct settle *s, json_t **ret, uint64_t *ret_epoch, char why[LEDGER_WHY_CAP])
+{
+	json_t *draft = NULL;
+	int r = epoch_next(s->ledger, ret_epoch);
+
+	why[0] = '\0';
+	if (r == 0)
+		r = make_draft(s, &draft, *ret_epoch, why);
+	if (r < 0)
+		return r;
+	*ret = without_evidence(draft);
+	json_decref(draft);
+	return 0;
+}
+
 int settle_attestation(struct settle *s, struct ctl_call *call)
 {
 	struct ledger *l = settle_ledger(s, call);
-	char why[LEDGER_WHY_CAP] = "";
-	json_t *draft = NULL;
+	char why[LEDGER_WHY_CAP];
+	json_t *attestation;
 	uint64_t epoch = 0;
 	int r;
 
@@ -229,15 +244,12 @@ int settle_attestation(struct settle *s, struct ctl_call *call)
 	if (!s->measure)
 		return ctl_fail(call, ERR_STATE, CTL_NOT_NOW, "this node measures nothing: %s",
 				s->measure_problem.text[0] ? s->measure_problem.text : "set measure = yes");
-	r = epoch_next(l, &epoch);
-	if (r == 0)
-		r = make_draft(s, &draft, epoch, why);
+	r = settle_epoch_attestation(s, &attestation, &epoch, why);
 	if (r == ERR_NOT_YET)
 		return ctl_fail(call, r, CTL_NOT_NOW, "epoch %" PRIu64 " has not ended, or its last consensus may still come", epoch);
 	if (r < 0)
 		return ctl_fail(call, r, CTL_FAILED, "%s", why[0] ? why : err_str(r));
-	call->result = json_pack("{s:I, s:o}", "epoch", (json_int_t)epoch, "attestation", without_evidence(draft));
-	json_decref(draft);
+	call->result = json_pack("{s:I, s:o}", "epoch", (json_int_t)epoch, "attestation", attestation);
 	return 0;
 }
 

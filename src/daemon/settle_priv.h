@@ -58,6 +58,10 @@ struct settle {
 	struct settle_problem server_problem;
 	uint64_t server_retry_ms;
 	struct follow *follow;		/* NULL: this node follows nobody */
+	uint64_t attest_ms;		/* when to try to attest again */
+	uint64_t attested;		/* epochs below this one the writer has our signature of */
+	uint64_t attesting;		/* the epoch that is being handed over */
+	bool attest_waits;		/* for the writer's answer */
 
 	struct secret *auditor_key;	/* NULL: this node attests nothing */
 	struct eth_addr auditor;
@@ -121,6 +125,12 @@ int settle_forward(struct settle *s, struct ctl_call *call);
 /* Close what can be closed. */
 void settle_epoch_tick(struct settle *s);
 void settle_epoch_stop(struct settle *s);
+
+/*
+ * As an auditor: sign the root of the next epoch, *ret_epoch, which is set in any case. ERR_NOT_YET: it still runs, or may still be
+ * measured; other errors with a sentence.
+ */
+int settle_epoch_attestation(struct settle *s, json_t **ret, uint64_t *ret_epoch, char why[LEDGER_WHY_CAP]);
 
 /* For status, of an open ledger: adds to `o`. */
 void settle_epoch_status(struct settle *s, json_t *o);

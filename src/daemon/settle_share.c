@@ -8,14 +8,16 @@
 #include <string.h>
 
 #include <nonos/clock.h>
+#include <nonos/epochs.h>
 #include <nonos/err.h>
+#include <nonos/genesis.h>
 #include <nonos/log.h>
 #include <nonos/mem.h>
 
 #include "follow.h"
 #include "journal_server.h"
 
-enum { RETRY_MS = 5000 };
+enum { RETRY_MS = 5000, ATTEST_MS = 2000 };
 
 static void open_server(struct settle *s)
 {
@@ -42,6 +44,61 @@ static void open_follow(struct settle *s)
 	free(fork_path);
 }
 
+/* -- a follower that is an auditor --------------------------------------------------------- */
+
+static const char not_attested[] = "This auditor's signature is not handed over";
+
+static void on_attested(void *arg, const json_t *reply, const char *error)
+{
+	const json_t *failure = json_object_get(reply, "error");
+	struct settle *s = arg;
+
+	s->attest_waits = false;
+	if (json_object_get(reply, "result")) {
+		s->attested = s->attesting + 1;
+		settle_problem_set(&s->epoch_problem, not_attested, "");
+		log_notice("The root of an epoch was attested. epoch=%llu", (unsigned long long)s->attesting);
+	} else if (!reply || json_integer_value(json_object_get(failure, "code")) != CTL_NOT_NOW) {
+		settle_problem_set(&s->epoch_problem, not_attested,
+				   reply ? json_string_value(json_object_get(failure, "message")) : error);
+	}
+}
+
+static void hand_over(struct settle *s, const json_t *attestation)
+{
+	char *text = json_dumps(attestation, JSON_COMPACT);
+	json_t *params = text ? json_pack("{s:s}", "attestation", text) : NULL;
+
+	s->attest_waits = params && follow_call(s->follow, "ledger.attest", params, on_attested, s) == 0;
+	json_decref(params);
+	free(text);
+}
+
+/* Only with the whole journal up to the end of the epoch is the register at that time known. */
+static void attest(struct settle *s)
+{
+	char why[LEDGER_WHY_CAP];
+	json_t *attestation;
+	uint64_t epoch;
+	int r;
+
+	if (!s->auditor_key || !s->measure || s->attest_waits || clock_now_ms() < s->attest_ms)
+		return;
+	s->attest_ms = clock_now_ms() + ATTEST_MS;
+	if (epoch_next(s->ledger, &epoch) < 0 || epoch < s->attested ||
+	    follow_contact(s->follow) <= (int64_t)genesis_epoch_start(ledger_genesis(s->ledger), epoch + 1))
+		return;
+	r = settle_epoch_attestation(s, &attestation, &s->attesting, why);
+	if (r == ERR_NOT_YET)
+		return;
+	if (r < 0) {
+		settle_problem_set(&s->epoch_problem, not_attested, why[0] ? why : err_str(r));
+		return;
+	}
+	hand_over(s, attestation);
+	json_decref(attestation);
+}
+
 void settle_share_tick(struct settle *s)
 {
 	if (!s->ledger)
@@ -49,14 +106,17 @@ void settle_share_tick(struct settle *s)
 	open_server(s);
 	if (s->config->follow && !s->writer && !s->follow)
 		open_follow(s);
-	if (s->follow)
-		follow_tick(s->follow, s->config->follow_interval);
+	if (!s->follow)
+		return;
+	follow_tick(s->follow, s->config->follow_interval);
+	attest(s);
 }
 
 void settle_share_close(struct settle *s)
 {
 	journal_server_free(s->server);
 	follow_free(s->follow);
+	s->attest_waits = false;
 	s->server = NULL;
 	s->follow = NULL;
 }
