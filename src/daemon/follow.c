@@ -27,7 +27,7 @@ enum {
 	CHECKPOINT_MAX = NOTE_LEN_MAX, REPLY_MAX = 1 << 20,
 	TIMEOUT_MS = 30 * 1000, BUNDLE_TIMEOUT_MS = 120 * 1000,
 	BACKOFF_MAX_S = 300,
-	LEAVES_MAX = 1 << 24,		/* entries for which a fork can be proved here: 512 MiB of hashes */
+	LEAVES_MAX = 1 << 22,		/* entries for which a fork can be proved here: 128 MiB of hashes */
 };
 
 /* Evidence of an entry of the bundle at hand. */
