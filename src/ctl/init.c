@@ -353,9 +353,9 @@ static json_t *answer_json(const struct plan *p, const char *text)
 	if (system && access("/run/systemd/system", F_OK) == 0 && geteuid() == 0)
 		json_array_append_new(next, json_string("systemctl enable --now nonosd"));
 	else if (system)
-		json_array_append_new(next, json_string("nonosd &"));
+		json_array_append_new(next, json_string("nonosd --background"));
 	else
-		json_array_append_new(next, json_sprintf("nonosd -c %s &", p->config));
+		json_array_append_new(next, json_sprintf("nonosd -c %s --background", p->config));
 	if (strcmp(p->control_socket, "/run/nonos/control.sock") == 0)
 		json_array_append_new(next, json_string("nonosctl status"));
 	else
