@@ -8,8 +8,8 @@
 
 enum { APPLICATION_ID = 0x4e4f4e4f };		/* "NONO" */
 
-static const char *const migrations[] = {
-	/* 1: the journal, accounts, registrations, stakes, the burn controller */
+/* 1: the journal, accounts, registrations, stakes, the burn controller */
+static const char first[] =
 	"CREATE TABLE genesis(id INTEGER PRIMARY KEY CHECK(id = 0), doc BLOB NOT NULL) STRICT;"
 	"CREATE TABLE head(id INTEGER PRIMARY KEY CHECK(id = 0), size INTEGER NOT NULL, root BLOB NOT NULL,"
 	" time INTEGER NOT NULL, note TEXT) STRICT;"
@@ -44,8 +44,10 @@ static const char *const migrations[] = {
 	"CREATE INDEX unbonding_stake ON unbonding(id);"
 	"CREATE TABLE burn(id INTEGER PRIMARY KEY CHECK(id = 0), rate_ppm INTEGER NOT NULL, epoch INTEGER NOT NULL,"
 	" stepped_at INTEGER NOT NULL, issued BLOB NOT NULL CHECK(length(issued) = 16),"
-	" burnt BLOB NOT NULL CHECK(length(burnt) = 16), spent BLOB NOT NULL CHECK(length(spent) = 16)) STRICT;",
-	/* 2: epochs, what they paid, claims */
+	" burnt BLOB NOT NULL CHECK(length(burnt) = 16), spent BLOB NOT NULL CHECK(length(spent) = 16)) STRICT;";
+
+/* 2: epochs, what they paid, claims */
+static const char epochs[] =
 	"CREATE TABLE epoch(epoch INTEGER PRIMARY KEY, height INTEGER NOT NULL UNIQUE, state INTEGER NOT NULL,"
 	" measured INTEGER NOT NULL, reserve BLOB NOT NULL CHECK(length(reserve) = 16),"
 	" total BLOB NOT NULL CHECK(length(total) = 16), root BLOB NOT NULL CHECK(length(root) = 32),"
@@ -59,11 +61,14 @@ static const char *const migrations[] = {
 	" total BLOB NOT NULL CHECK(length(total) = 16), claimed BLOB NOT NULL CHECK(length(claimed) = 16)) STRICT, WITHOUT ROWID;"
 	"CREATE TABLE claim(account BLOB NOT NULL, height INTEGER NOT NULL, epoch INTEGER NOT NULL,"
 	" total BLOB NOT NULL CHECK(length(total) = 16), amount BLOB NOT NULL CHECK(length(amount) = 16),"
-	" PRIMARY KEY(account, height)) STRICT, WITHOUT ROWID;",
-	/* 3: for how long relays run, under the policy anyone-1 */
+	" PRIMARY KEY(account, height)) STRICT, WITHOUT ROWID;";
+
+/* 3: for how long relays run, under the policy anyone-1 */
+static const char streaks[] =
 	"CREATE TABLE streak(relay BLOB NOT NULL CHECK(length(relay) = 32), since INTEGER NOT NULL, last INTEGER NOT NULL,"
-	" PRIMARY KEY(relay, since)) STRICT, WITHOUT ROWID;",
-};
+	" PRIMARY KEY(relay, since)) STRICT, WITHOUT ROWID;";
+
+static const char *const migrations[] = { first, epochs, streaks };
 
 const char *const schema_folded[] = {
 	"account", "total", "posting", "nonce", "registration", "stake", "stake_left", "unbonding", "burn",
