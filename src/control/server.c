@@ -3,13 +3,11 @@
 #include <nonos/control.h>
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <event2/buffer.h>
@@ -22,6 +20,8 @@
 #include <nonos/log.h>
 #include <nonos/mem.h>
 #include <nonos/secret.h>
+
+#include "socket.h"
 
 enum {
 	IDLE_S = 300,
@@ -387,82 +387,7 @@ static void accept_error_cb(struct evconnlistener *listener, void *arg)
 	pause_accepting(arg, ACCEPT_PAUSE_MS);
 }
 
-/* -- the socket file ---------------------------------------------------------- */
-
-static int fail(const char *path, const char *what, int code, char *err, size_t err_cap)
-{
-	snprintf(err, err_cap, "Control socket %s: %s.", path, what);
-	return code;
-}
-
-/* What errno says, and what to do about it. */
-static int fail_errno(const char *path, char *err, size_t err_cap)
-{
-	bool denied = errno == EACCES || errno == EPERM;
-	char what[160];
-
-	snprintf(what, sizeof(what), "%s%s", strerror(errno),
-		 denied ? "; give its directory to the user the daemon runs as, or choose another control_socket" : "");
-	(void)fail(path, what, ERR_SYSTEM, err, err_cap);
-	return ERR_SYSTEM;
-}
-
-/* Remove the file of a daemon that is gone; leave one that answers. */
-static int remove_stale(const struct sockaddr_un *sun, char *err, size_t err_cap)
-{
-	int fd, r = 0;
-	struct stat st;
-
-	if (lstat(sun->sun_path, &st) < 0)
-		return 0;
-	if (!S_ISSOCK(st.st_mode))
-		return fail(sun->sun_path, "something else has that name; move it away", ERR_EXISTS, err, err_cap);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return fail_errno(sun->sun_path, err, err_cap);
-	if (connect(fd, (const struct sockaddr *)sun, sizeof(*sun)) == 0 || errno == EAGAIN)
-		r = fail(sun->sun_path, "another daemon answers there; stop it, or choose another control_socket",
-			 ERR_BUSY, err, err_cap);
-	else if (errno == ECONNREFUSED && unlink(sun->sun_path) < 0)
-		r = fail_errno(sun->sun_path, err, err_cap);
-	close(fd);
-	return r;
-}
-
-static int set_mode(const char *path, mode_t mode, gid_t group)
-{
-	if (group != (gid_t)-1 && chown(path, (uid_t)-1, group) < 0)
-		return -1;
-	return chmod(path, mode);
-}
-
-static int bind_socket(int *ret_fd, const char *path, mode_t mode, gid_t group, char *err, size_t err_cap)
-{
-	struct sockaddr_un sun = { .sun_family = AF_UNIX };
-	mode_t mask;
-	int fd, r;
-
-	if (strlen(path) >= sizeof(sun.sun_path))
-		return fail(path, "the path is too long for a socket", ERR_TOO_LONG, err, err_cap);
-	memcpy(sun.sun_path, path, strlen(path));
-	r = remove_stale(&sun, err, err_cap);
-	if (r < 0)
-		return r;
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return fail_errno(path, err, err_cap);
-	/* Closed to others until the mode is the wanted one. */
-	mask = umask(0177);
-	r = bind(fd, (struct sockaddr *)&sun, sizeof(sun));
-	umask(mask);
-	if (r < 0 || set_mode(path, mode, group) < 0 || listen(fd, CTL_CLIENTS_MAX) < 0) {
-		r = fail_errno(path, err, err_cap);
-		close(fd);
-		return r;
-	}
-	*ret_fd = fd;
-	return 0;
-}
+/* -- the server -------------------------------------------------------------------- */
 
 /* At most half of the descriptors that this process may have. */
 static unsigned clients_max(void)
@@ -507,7 +432,7 @@ int ctl_server_new(struct ctl_server **ret, struct event_base *base, const char 
 {
 	int fd = -1, r;
 
-	r = bind_socket(&fd, path, mode, group, err, err_cap);
+	r = socket_listen(&fd, path, mode, group, err, err_cap);
 	if (r < 0)
 		return r;
 	*ret = server_on(base, fd, path, group, commands);
@@ -522,7 +447,7 @@ int ctl_server_fd(const struct ctl_server *s)
 void ctl_server_adopt(struct ctl_server **ret, struct event_base *base, int fd, const char *path, mode_t mode,
 		      gid_t group, const struct ctl_commands *commands)
 {
-	if (set_mode(path, mode, group) < 0)
+	if (socket_set_mode(path, mode, group) < 0)
 		log_warn("Mode and group of the control socket cannot be set. path=%s error=\"%s\"", path, strerror(errno));
 	*ret = server_on(base, fd, path, group, commands);
 }
