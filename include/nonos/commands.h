@@ -19,6 +19,7 @@ enum {
 	CMD_OWNER = 2,		/* also to look takes the daemon's user or group */
 	CMD_STREAM = 4,		/* answered by notifications; nonosctl prints them until it is interrupted */
 	CMD_PROTOCOL = 8,	/* a method for programs, no command of nonosctl */
+	CMD_AUTH = 16,		/* needs no right, as it is how one gets them */
 };
 
 /* Of an argument. */

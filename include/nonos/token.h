@@ -61,7 +61,7 @@ void token_text(char out[TOKEN_TEXT_CAP], const struct token *t);
 bool token_is_genuine(const struct token *t, const uint8_t key[TOKEN_KEY_LEN]);
 
 /*
- * Whether the limits let this call through; parameters were checked before. Tokens
+ * Whether the limits let this call through; parameters are as they came. Tokens
  * never make, list or revoke tokens. ERR_EXPIRED or ERR_PERMISSION with `why`.
  */
 int token_permits(const struct token *t, const struct command *c, const json_t *params, int64_t now,

@@ -79,7 +79,7 @@ int auth_check(struct ctl_call *call)
 {
 	const struct command *c = call->command;
 
-	if (c->flags & CMD_PROTOCOL)
+	if (c->flags & CMD_AUTH)
 		return 0;
 	if (call->session->token)
 		return check_token(call);

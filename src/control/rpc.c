@@ -95,11 +95,11 @@ static int run_command(const struct ctl_commands *commands, struct ctl_call *cal
 	if (!run)
 		return ctl_fail(call, ERR_NOT_FOUND, CTL_UNKNOWN_METHOD, "there is no such method");
 	call->command = c;
-	call->err.code = CTL_INVALID_PARAMS;
-	r = command_check(c, call->params, call->err.message);
+	r = auth_check(call);
 	if (r < 0)
 		return r;
-	r = auth_check(call);
+	call->err.code = CTL_INVALID_PARAMS;
+	r = command_check(c, call->params, call->err.message);
 	if (r < 0)
 		return r;
 	call->dry_run = c->flags & CMD_CHANGES && param_flag(call->params, "dry_run");

@@ -97,7 +97,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	static const struct command rows[] = {
 		{ "status", COMMAND_DAEMON, 0, "", args, 8 }, { "stop", COMMAND_DAEMON, CMD_CHANGES, "", NULL, 0 },
 		{ "late", COMMAND_DAEMON, 0, "", NULL, 0 }, { "end", COMMAND_DAEMON, 0, "", args, 8 },
-		{ "auth", COMMAND_DAEMON, CMD_PROTOCOL, "", auth_args, 1 }, { "events", COMMAND_DAEMON, 0, "", args, 8 },
+		{ "auth", COMMAND_DAEMON, CMD_PROTOCOL | CMD_AUTH, "", auth_args, 1 }, { "events", COMMAND_DAEMON, 0, "", args, 8 },
 	};
 	static const ctl_run_fn handlers[] = { run, run, run_late, run_end, run_auth, run_hear };
 	static const struct ctl_commands commands = { rows, handlers, 6, NULL };

@@ -446,9 +446,9 @@ def test_answers_are_documented(make_daemon):
     made = json.loads(daemon.ctl("token", "create", "--method", "*", "--rate", "9", "--valid-for", "9", "--argument", "a=b", "--json"))
     assert not control_docs.differences(documented["token.create"], made)
     with daemon.client() as c:
-        for method in ("status", "counters", "metrics", "version", "config.show", "token.list"):
+        for method in ("status", "counters", "metrics", "version", "config.show", "token.list", "key.unlocked"):
             check_answer(c, documented, method)
-        for method in ("onion.rotate", "reload", "stop"):
+        for method in ("onion.rotate", "reload", "stop", "key.lock"):
             check_answer(c, documented, method, dry_run=True)
         check_answer(c, documented, "log.level", level="info")
         check_answer(c, documented, "events", topics=["worker"])
@@ -573,6 +573,7 @@ def test_other_users(daemon, make_daemon):
     assert "version" in daemon.ctl("version", uid=NOBODY)
     assert "needs root" in daemon.ctl("reload", uid=NOBODY, status=1)
     assert "needs root" in daemon.ctl("token", "list", uid=NOBODY, status=1)
+    assert "needs root" in daemon.ctl("key", "unlocked", uid=NOBODY, status=1)
     token = daemon.ctl("token", "create", "--method", "reload").strip()
     assert "dry_run no" in daemon.ctl("reload", uid=NOBODY, NONOS_TOKEN=token)
     closed = make_daemon("control_socket_group = daemon")

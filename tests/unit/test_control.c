@@ -158,6 +158,29 @@ static void test_answers(void **state)
 	}
 }
 
+/* Of all methods that there are: what changes something, or is the owner's, is not for everybody. */
+static void test_rights(void **state)
+{
+	ctl_run_fn all[COMMAND_COUNT];
+	const struct ctl_commands real = { commands_all(), all, COMMAND_COUNT, NULL };
+	char line[256];
+
+	(void)state;
+	for (size_t i = 0; i < COMMAND_COUNT; i++)
+		all[i] = run_ping;
+	for (size_t i = 0; i < COMMAND_COUNT; i++) {
+		const struct command *c = &real.v[i];
+		struct ctl_session session = { .write = keep_line };
+		char *got;
+
+		snprintf(line, sizeof(line), "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"%s\",\"params\":{\"x\":1}}", c->words);
+		got = ctl_answer(&real, &session, line, strlen(line));
+		if (!strstr(got, c->flags & (CMD_CHANGES | CMD_OWNER) ? "-32001" : "-32602"))
+			fail_msg("%s gave %s", c->words, got);
+		free(got);
+	}
+}
+
 /* Notifications get no answer but are carried out. */
 static void test_notification_runs(void **state)
 {
@@ -673,7 +696,7 @@ static void test_no_daemon(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_answers), cmocka_unit_test(test_notification_runs),
+		cmocka_unit_test(test_answers), cmocka_unit_test(test_notification_runs), cmocka_unit_test(test_rights),
 		cmocka_unit_test(test_parameters), cmocka_unit_test(test_late_answers),
 		cmocka_unit_test(test_usage), cmocka_unit_test(test_table),
 		cmocka_unit_test_setup_teardown(test_call, lab_up, lab_down),

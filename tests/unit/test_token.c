@@ -380,12 +380,13 @@ static void expect(struct ctl_session *session, const char *method, const char *
 {
 	static const struct command_arg auth_args[] = { { "token", KIND_TEXT, 1, 4096, ARG_REQUIRED, "TOKEN", "" } };
 	static const struct command rows[] = {
-		{ "auth", COMMAND_DAEMON, CMD_PROTOCOL, "", auth_args, 1 }, { "look", COMMAND_DAEMON, 0, "", NULL, 0 },
+		{ "auth", COMMAND_DAEMON, CMD_PROTOCOL | CMD_AUTH, "", auth_args, 1 }, { "look", COMMAND_DAEMON, 0, "", NULL, 0 },
 		{ "change", COMMAND_DAEMON, CMD_CHANGES, "", NULL, 0 },
 		{ "token.create", COMMAND_DAEMON, CMD_CHANGES | CMD_OWNER, "", NULL, 0 },
+		{ "inner", COMMAND_DAEMON, CMD_OWNER | CMD_PROTOCOL, "", NULL, 0 },
 	};
-	static const ctl_run_fn handlers[] = { run_auth, run_yes, run_yes, run_yes };
-	static const struct ctl_commands commands = { rows, handlers, 4, NULL };
+	static const ctl_run_fn handlers[] = { run_auth, run_yes, run_yes, run_yes, run_yes };
+	static const struct ctl_commands commands = { rows, handlers, 5, NULL };
 	char line[TOKEN_TEXT_CAP + 128], *got;
 
 	snprintf(line, sizeof(line), "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"%s\",\"params\":%s}", method, params);
@@ -416,12 +417,14 @@ static void test_session(void **state)
 	create(store, &t, "{\"method\":[\"change\",\"token.*\"],\"valid_for\":100,\"rate\":4}", NOW);
 	expect(&session, "change", "{}", "-32001");
 	expect(&session, "look", "{}", "true");
+	expect(&session, "inner", "{}", "-32001");
 	auth(&session, &forged, "did not make that token");
 	expect(&session, "look", "{}", "true");		/* nothing changed */
 	expect(&session, "auth", "{\"token\":\"nonsense\"}", "-32001");
 	auth(&session, &t, "\"result\":null");
 	expect(&session, "change", "{}", "\"result\":true");
 	expect(&session, "look", "{}", "does not allow look");
+	expect(&session, "inner", "{}", "does not allow inner");
 	auth(&owner, &t, "\"result\":null");
 	expect(&owner, "look", "{}", "does not allow look");
 	expect(&owner, "token.create", "{}", "not with a token");
