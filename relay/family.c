@@ -387,6 +387,48 @@ int family_create(uint8_t ret_id[FAMILY_ID_LEN], const char *dir, const char *na
 	return r;
 }
 
+static int import_file(int to, int from, const char *name)
+{
+	uint8_t file[KEY_FILE_CAP], id[FAMILY_ID_LEN];
+	size_t len;
+	int r;
+
+	/* As with the identity: an old relay's files may have any mode, the copy has 0600. */
+	r = file_read_at(file, sizeof(file), &len, from, name, false);
+	if (r == 0)
+		r = family_key_parse(id, file, len);
+	if (r == 0)
+		r = file_create_at(to, name, file, len);
+	secret_wipe(file, sizeof(file));
+	return r;
+}
+
+size_t families_import(const char *to_dir, const char *from_dir, size_t *ret_bad)
+{
+	int to = open(to_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int from = open(from_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *list = from < 0 ? NULL : opendir(from_dir);
+	struct dirent *e;
+	size_t n = 0;
+
+	*ret_bad = 0;
+	for (int i = 0; to >= 0 && list && i < FILES_MAX && (e = readdir(list)); i++) {
+		if (!has_suffix(e->d_name))
+			continue;
+		if (import_file(to, from, e->d_name) == 0)
+			n++;
+		else
+			++*ret_bad;
+	}
+	if (list)
+		closedir(list);
+	if (from >= 0)
+		close(from);
+	if (to >= 0)
+		close(to);
+	return n;
+}
+
 int family_read_id(uint8_t ret_id[FAMILY_ID_LEN], const char *path, char *ret_err, size_t err_cap)
 {
 	const struct complaint c = { ret_err, err_cap };

@@ -11,7 +11,6 @@
 #include <stdint.h>
 
 #include <nonos/directory.h>
-#include <nonos/family.h>
 
 /* -- our descriptor -------------------------------------------------------------- */
 

@@ -69,6 +69,12 @@ int family_may_create(const char *dir, const char *name, char *ret_err, size_t e
 int family_create(uint8_t ret_id[FAMILY_ID_LEN], const char *dir, const char *name, char *ret_err,
 		  size_t err_cap);
 
+/*
+ * Copy the good family keys of a tor or anon key directory into another; what is there stays.
+ * Returns how many were copied. *ret_bad counts those that could not be.
+ */
+size_t families_import(const char *to_dir, const char *from_dir, size_t *ret_bad);
+
 /* The id of a key file by its path. The errors of reading, with a sentence. */
 int family_read_id(uint8_t ret_id[FAMILY_ID_LEN], const char *path, char *ret_err, size_t err_cap);
 

@@ -14,7 +14,7 @@
 #include <nonos/control.h>
 #include <nonos/mem.h>
 
-enum { HISTORY = 512, GRAPH_ROWS = 6, TEXT_CAP = 512, MIN_COLS = 40, MIN_ROWS = 10, PAGES = 3 };
+enum { HISTORY = 512, GRAPH_ROWS = 6, TEXT_CAP = 512, SHARE_CAP = 64, MIN_COLS = 40, MIN_ROWS = 10, PAGES = 3 };
 
 enum colour { COLOUR_NONE, COLOUR_READ, COLOUR_WRITTEN, COLOUR_GOOD, COLOUR_BAD };
 
@@ -163,10 +163,23 @@ static void sample(struct top *t)
 
 /* -- drawing ------------------------------------------------------------------------------ */
 
+/* " (0.0345 % up, rank 12)": the share of all weight, against 24 consensuses ago. */
+static const char *share_text(char out[SHARE_CAP], const json_t *c)
+{
+	const json_t *now = json_object_get(c, "share_ppm"), *before = json_object_get(c, "share_before_ppm");
+	long long ppm = json_integer_value(now), old = json_integer_value(before);
+
+	out[0] = '\0';
+	if (json_is_integer(now))
+		snprintf(out, SHARE_CAP, " (%.4f %%%s, rank %lld)", (double)ppm / 10000,
+			 !json_is_integer(before) || ppm == old ? "" : ppm > old ? " up" : " down", number_of(c, "rank"));
+	return out;
+}
+
 static void draw_head(const struct top *t)
 {
 	const json_t *s = t->status, *c = json_object_get(s, "consensus");
-	char up[32], flags[TEXT_CAP];
+	char up[32], flags[TEXT_CAP], share[SHARE_CAP];
 	int y = 0;
 
 	attron(A_REVERSE);
@@ -177,7 +190,7 @@ static void draw_head(const struct top *t)
 	put_format(y++, 0, "%s  %s", text_of(s, "fingerprint"), text_of(json_object_get(s, "addresses"), "ipv4"));
 	join_flags(flags, json_object_get(c, "flags"));
 	if (param_flag(c, "listed"))
-		put_format(y, 0, "listed, weight %lld: %s", number_of(c, "weight"), flags);
+		put_format(y, 0, "weight %lld%s: %s", number_of(c, "weight"), share_text(share, c), flags);
 	else
 		put_format(y, 0, "not listed by the consensus; %s%s", *text_of(s, "waiting_for") ? "waits for " : "",
 			   text_of(s, "waiting_for"));

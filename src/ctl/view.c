@@ -243,6 +243,9 @@ static void view_consensus(FILE *out, const json_t *s)
 		return;
 	}
 	view_listing(out, c, "listed");
+	if (json_is_integer(json_object_get(c, "share_ppm")))
+		fprintf(out, " (%.4f %% of all weight, rank %lld)", (double)number_of(c, "share_ppm") / 10000,
+			number_of(c, "rank"));
 	fprintf(out, " (%lld relays, valid until ", number_of(c, "relays"));
 	view_time(out, number_of(c, "valid_until"));
 	fputs(")\n", out);

@@ -15,6 +15,7 @@
 #include <nonos/crypto.h>
 #include <nonos/encode.h>
 #include <nonos/err.h>
+#include <nonos/family.h>
 #include <nonos/keys.h>
 #include <nonos/mem.h>
 
@@ -93,6 +94,23 @@ static int tell_identity(const struct config *c, char *err, size_t err_cap)
 	return 0;
 }
 
+/* Of a relay that tor has in families; without them it would be in none until somebody notices. */
+static void import_families(const struct config *c, const char *from)
+{
+	char *to = mem_printf("%s/keys", c->data_dir), *keys = mem_printf("%s/keys", from);
+	bool has_keys = access(keys, F_OK) == 0;
+	size_t bad, n = families_import(to, has_keys ? keys : from, &bad);
+
+	if (n)
+		printf("%zu family key%s came along: set family_id = * in [relay] to go on in that family.\n", n,
+		       n == 1 ? "" : "s");
+	if (bad)
+		fprintf(stderr, "nonosd: %zu family key%s in %s could not be copied; do it by hand.\n", bad,
+			bad == 1 ? "" : "s", has_keys ? keys : from);
+	free(keys);
+	free(to);
+}
+
 static int import_into(const struct config *c, const char *from, char *err, size_t err_cap)
 {
 	bool give = c->user && geteuid() == 0;
@@ -111,6 +129,8 @@ static int import_into(const struct config *c, const char *from, char *err, size
 		r = keys_import(c->data_dir, from, clock_wall(), err, err_cap);
 	if (r == 0)
 		r = tell_identity(c, err, err_cap);
+	if (r == 0)
+		import_families(c, from);
 	/* Also after a failure, so that nothing of root's stays in the daemon's way. */
 	if (lock >= 0 && give)
 		given = give_data(c, uid, gid, r < 0 ? ignored : err, r < 0 ? sizeof(ignored) : err_cap);

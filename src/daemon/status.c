@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <nonos/clock.h>
+#include <nonos/directory_view.h>
 #include <nonos/encode.h>
 #include <nonos/log.h>
 #include <nonos/mem.h>
@@ -104,6 +105,24 @@ static json_t *directory_json(const struct keeper *k)
 	return list;
 }
 
+static json_t *share_json(const struct weight_sample *s)
+{
+	return s->listed && s->total ? json_integer((json_int_t)(s->weight * 1000000 / s->total)) : json_null();
+}
+
+/* Weight says little by itself: the share of all, the rank, and the share so many consensuses ago. */
+static void put_share(json_t *o, const struct keeper *k)
+{
+	enum { BACK = 24 };
+	struct weight_sample v[BACK] = { { .listed = false } };
+	size_t n = k->directory ? directory_weights(k->directory, v, BACK) : 0;
+	const struct weight_sample *now = &v[n ? n - 1 : 0];
+
+	put(o, "share_ppm", share_json(now));
+	put(o, "share_before_ppm", n > 1 ? share_json(&v[0]) : json_null());
+	put(o, "rank", now->rank ? json_integer(now->rank) : json_null());
+}
+
 static json_t *consensus_json(const struct keeper *k)
 {
 	struct consensus_status s = { 0 };
@@ -117,6 +136,7 @@ static json_t *consensus_json(const struct keeper *k)
 	put(o, "listed", json_boolean(s.listed));
 	put(o, "flags", status_flags(s.listed ? s.flags : 0));
 	put_number(o, "weight", s.listed ? s.weight : 0);
+	put_share(o, k);
 	put_number(o, "relays", s.n_relays);
 	put_number(o, "microdescriptors", s.n_microdescs);
 	put_number(o, "microdescriptors_missing", s.n_microdescs_missing);

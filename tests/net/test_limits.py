@@ -71,6 +71,16 @@ def test_links_per_address(limited):
             link.close()
 
 
+def test_link_rate(limited):
+    """One address may come so often and no oftener, whatever becomes of its links; another one is not touched."""
+    keys = limited("link_rate = 2", "link_burst = 10")
+    taken = sum(works(keys.port, "127.9.9.7") for _ in range(30))
+    assert 10 <= taken < 25, taken
+    assert works(keys.port, "127.9.9.6")
+    time.sleep(2)
+    assert works(keys.port, "127.9.9.7")
+
+
 def test_circuits_per_link(limited):
     keys = limited("circuits_per_link = 16")
     with Link(keys.port) as link:

@@ -198,6 +198,36 @@ static void test_open(void **state)
 	families_free(f);
 }
 
+static void test_import(void **state)
+{
+	char *from = mem_printf("%s/old", root), *to = mem_printf("%s/new", root);
+	uint8_t id[FAMILY_ID_LEN];
+	struct families *f;
+	struct stat st;
+	size_t bad;
+
+	(void)state;
+	assert_int_equal(families_import(to, from, &bad), 0);
+	assert_int_equal(mkdir(from, 0700), 0);
+	assert_int_equal(mkdir(to, 0700), 0);
+	assert_int_equal(families_import(to, from, &bad), 0);
+	assert_int_equal(bad, 0);
+	put_tor_key("old/a.secret_family_key", 0640);
+	put_file("old/b.secret_family_key", "nonsense", 8, 0600);
+	put_file("old/c", "nothing to do with it", 21, 0600);
+	assert_int_equal(families_import(to, from, &bad), 1);
+	assert_int_equal(bad, 1);
+	free(from);
+	from = mem_printf("%s/a.secret_family_key", to);
+	assert_int_equal(stat(from, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0600);
+	assert_int_equal(family_read_id(id, from, err, sizeof(err)), 0);
+	assert_int_equal(families_open(&f, to, (const char *const[]){ tor_id, NULL }, err, sizeof(err)), 0);
+	families_free(f);
+	free(from);
+	free(to);
+}
+
 /* Descriptor and microdescriptor of a tor relay in that family, and its certificate alone. */
 static void test_documents_of_tor(void **state)
 {
@@ -284,6 +314,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_key_of_tor, scratch, scratch_gone),
 		cmocka_unit_test_setup_teardown(test_create, scratch, scratch_gone),
 		cmocka_unit_test_setup_teardown(test_open, scratch, scratch_gone),
+		cmocka_unit_test_setup_teardown(test_import, scratch, scratch_gone),
 		cmocka_unit_test_setup_teardown(test_documents_of_tor, scratch, scratch_gone),
 		cmocka_unit_test_setup_teardown(test_our_descriptor, scratch, scratch_gone),
 	};
