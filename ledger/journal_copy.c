@@ -388,3 +388,58 @@ int copy_open(struct ledger *l, char why[LEDGER_WHY_CAP])
 	}
 	return r;
 }
+
+/* -- comparing ------------------------------------------------------------------------------ */
+
+/* The next line that is not a checkpoint; its length, or 0 at the end. */
+static size_t next_line(FILE *f, char **line, size_t *cap)
+{
+	ssize_t n;
+
+	do {
+		n = getline(line, cap, f);
+	} while (n >= (ssize_t)NOTE_HEAD_LEN && memcmp(*line, note_head, NOTE_HEAD_LEN) == 0);
+	return n > 0 ? (size_t)n : 0;
+}
+
+static int compare_entry(struct ledger *l, uint64_t index, const char *line, size_t len)
+{
+	size_t entry_len, evidence_len, want_len;
+	char *entry, *evidence, *want;
+	int r = ledger_entry(l, &entry, &entry_len, &evidence, &evidence_len, index);
+
+	if (r < 0)
+		return r;
+	want = journal_line_entry(&want_len, entry, entry_len, evidence, evidence_len);
+	r = len == want_len && memcmp(line, want, len) == 0 ? 0 : ERR_MISMATCH;
+	free(entry);
+	free(evidence);
+	free(want);
+	return r;
+}
+
+int copy_compare(struct ledger *l, uint64_t *ret_index)
+{
+	char *path = mem_printf("%s.copy", l->path), *line = NULL, *genesis;
+	FILE *f = fopen(path, "rbe");
+	size_t cap = 0, len, genesis_len;
+	int r = 0;
+
+	free(path);
+	*ret_index = 0;
+	if (!f)
+		return errno == ENOENT ? 0 : ERR_IO;
+	genesis = journal_line_genesis(&genesis_len, l->genesis);
+	len = next_line(f, &line, &cap);
+	if (len != genesis_len || memcmp(line, genesis, len) != 0)
+		r = ERR_MISMATCH;
+	/* A writer may have put more behind what this snapshot holds. */
+	for (; r == 0 && *ret_index < l->committed.tree.size; *ret_index += r == 0) {
+		len = next_line(f, &line, &cap);
+		r = compare_entry(l, *ret_index, line, len);
+	}
+	free(genesis);
+	free(line);
+	fclose(f);
+	return r;
+}

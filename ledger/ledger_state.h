@@ -124,6 +124,9 @@ int copy_drop(struct ledger *l);
 /* The database has committed. */
 void copy_keep(struct ledger *l);
 
+/* Compare the file, if there is one, with the entries of the database. ERR_MISMATCH: *ret_index is not the same. */
+int copy_compare(struct ledger *l, uint64_t *ret_index);
+
 /* -- journal_lines.c ----------------------------------------------------------------- */
 
 /* A line of the stream, taken apart. Texts are malloc()ed. */

@@ -206,6 +206,20 @@ static int compare_head(struct verify *v)
 	return 0;
 }
 
+/* The copy has no say in what is right, but must be good when it is needed. */
+static int compare_copy(struct verify *v)
+{
+	uint64_t index;
+	int r = copy_compare(v->l, &index);
+
+	if (r == ERR_MISMATCH) {
+		v->report->copy_only = v->report->differences == 0;
+		differ(v, "the copy, %.200s.copy, does not hold entry %" PRIu64 " as the database does", v->l->path, index);
+		return 0;
+	}
+	return r < 0 ? ledger_fail(v->l, r, "reading %.200s.copy, or the entries", v->l->path) : 0;
+}
+
 int ledger_verify(struct ledger *l, struct ledger_report *ret, int (*progress)(void *ctx, uint64_t done, uint64_t total),
 		  void *ctx)
 {
@@ -225,6 +239,8 @@ int ledger_verify(struct ledger *l, struct ledger_report *ret, int (*progress)(v
 		r = compare_tables(&v);
 	if (r == 0)
 		r = compare_head(&v);
+	if (r == 0)
+		r = compare_copy(&v);
 	if (r == 0 && account_check(v.replay) < 0)
 		differ(&v, "the supply is not conserved: %s", ledger_error(v.replay));
 	if (r < 0 && !l->error[0])

@@ -3,11 +3,13 @@
 #include "store.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <nonos/err.h>
 #include <nonos/log.h>
@@ -183,6 +185,15 @@ static int open_mode(struct store *s, enum store_mode mode)
 	return SQLITE_MISUSE;
 }
 
+/* A new file is its owner's alone, as are those that SQLite puts beside it. SQLite says what is wrong with the path. */
+static void make_file(const char *path)
+{
+	int fd = strcmp(path, ":memory:") == 0 ? -1 : open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+
+	if (fd >= 0)
+		close(fd);
+}
+
 int store_open(struct store **ret, const char *path, enum store_mode mode, char why[STORE_WHY_CAP])
 {
 	struct store *s;
@@ -193,6 +204,8 @@ int store_open(struct store **ret, const char *path, enum store_mode mode, char 
 		snprintf(why, STORE_WHY_CAP, "%.300s: %s", path, strerror(errno));
 		return errno == ENOENT || errno == ENOTDIR ? ERR_NOT_FOUND : ERR_PERMISSION;
 	}
+	if (mode == STORE_CREATE)
+		make_file(path);
 	s = mem_new(sizeof(*s));
 	s->path = mem_strdup(mode == STORE_TEMPORARY ? "the temporary database" : path);
 	code = open_mode(s, mode);

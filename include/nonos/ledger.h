@@ -355,11 +355,12 @@ struct ledger_report {
 	uint64_t entries;			/* replayed */
 	uint64_t differences;
 	char first[LEDGER_WHY_CAP];		/* the first difference, in words */
+	bool copy_only;				/* the database is good, and its copy is not */
 };
 
 /*
  * Replay the journal from genesis into an empty database and compare every table, the
- * tree, the head, its signed checkpoint and the supply. 0: all agree. ERR_MISMATCH:
+ * tree, the head, its signed checkpoint, the copy and the supply. 0: all agree. ERR_MISMATCH:
  * they do not, *ret says where. Works on a ledger opened in any mode, on committed entries.
  * `progress` (may be NULL) is called now and then; nonzero from it stops with ERR_CLOSED.
  */

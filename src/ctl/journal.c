@@ -70,7 +70,9 @@ int local_ledger_verify(const struct invocation *in)
 	v = ledger_verify(l, &report, show_progress, NULL);
 	if (isatty(STDERR_FILENO))
 		fputs("\r\033[K", stderr);
-	if (v == ERR_MISMATCH)
+	if (v == ERR_MISMATCH && report.copy_only)
+		r = complain(EXIT_REFUSED, "the database is good, but %s; stop nonosd and move the copy away: it is made anew", report.first);
+	else if (v == ERR_MISMATCH)
 		r = complain(EXIT_REFUSED, "%s does not follow from its journal: %s; stop nonosd, keep the file, and move it away: nonosd "
 			     "makes it anew from %s.copy", db_of(in), report.first, db_of(in));
 	else if (v < 0)

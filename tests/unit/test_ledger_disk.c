@@ -471,6 +471,40 @@ static void flipped_byte(void **state)
 	free_remains(&r);
 }
 
+/* A byte of the copy: the verification finds it wherever it counts, and the database makes a good one. */
+static void flipped_copy(void **state)
+{
+	struct world *w = *state;
+	struct ledger_report report;
+	struct remains r;
+	struct ledger *l;
+	int found = 0;
+
+	take_remains(&r, w);
+	for (int i = 0; i < 40; i++) {
+		size_t at = r.copy_len * (size_t)i / 40;
+		char why[LEDGER_WHY_CAP];
+
+		r.copy[at] ^= 0x20;
+		put_remains(w, &r);
+		r.copy[at] ^= 0x20;
+		if (try_open(&l, w, LEDGER_WRITE, why) < 0) {
+			assert_non_null(strstr(why, "copy"));
+			found++;
+		} else {
+			int v = ledger_verify(l, &report, NULL, NULL);
+
+			assert_true(v == 0 || strstr(report.first, "copy"));
+			found += v < 0;
+			ledger_close(l);
+		}
+		unlink(path_of(w, "ledger.db.copy"));
+		assert_int_equal(check_after(w, r.promised), r.promised);
+	}
+	assert_true(found > 20);
+	free_remains(&r);
+}
+
 /* -- streams ------------------------------------------------------------------------------------ */
 
 static void export_and_import(void **state)
@@ -546,6 +580,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(truncated_log, setup, teardown),
 		cmocka_unit_test_setup_teardown(truncated_copy, setup, teardown),
 		cmocka_unit_test_setup_teardown(flipped_byte, setup, teardown),
+		cmocka_unit_test_setup_teardown(flipped_copy, setup, teardown),
 		cmocka_unit_test_setup_teardown(export_and_import, setup, teardown),
 	};
 
