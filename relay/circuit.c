@@ -161,7 +161,7 @@ static enum destroy_reason refuse_create(struct link *l, const struct cell *cell
 	/* The side that opened the link numbers its circuits with the top bit (tor-spec 5.1.1); TAP is gone (5.1.3). */
 	if (top_bit == l->initiator || cell->cmd == CELL_CREATE)
 		return DESTROY_PROTOCOL;
-	if (r->draining == RELAY_DRAIN_PAUSE || r->draining == RELAY_DRAIN_STOP)
+	if (r->draining != RELAY_DRAIN_NONE && r->draining != RELAY_DRAIN_MOVED)
 		return DESTROY_HIBERNATING;
 	if (l->circs.used >= r->config.limits.circuits_per_link) {
 		r->counters.refusals[REFUSED_CIRCUITS_PER_LINK]++;

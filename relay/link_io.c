@@ -519,7 +519,7 @@ int link_io_connect(struct link *l)
 
 static bool may_accept(struct relay *r, const struct addr *peer)
 {
-	if (!r->creds || r->draining == RELAY_DRAIN_STOP)
+	if (!r->creds || r->draining == RELAY_DRAIN_STOP || r->draining == RELAY_DRAIN_SLEEP)
 		return false;
 	if (link_count(r) >= r->config.limits.links_total) {
 		r->counters.refusals[REFUSED_LINKS_TOTAL]++;

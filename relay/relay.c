@@ -81,6 +81,7 @@ static bool is_drained(const struct relay *r)
 	switch (r->draining) {
 	case RELAY_DRAIN_NONE:
 	case RELAY_DRAIN_PAUSE:
+	case RELAY_DRAIN_SLEEP:
 		return false;
 	case RELAY_DRAIN_STOP:
 		return !r->circuits;
@@ -345,4 +346,7 @@ void relay_drain(struct relay *r, enum relay_drain how)
 	r->drained = false;
 	if (how == RELAY_DRAIN_STOP || how == RELAY_DRAIN_MOVED)
 		link_io_close_listeners(r);
+	if (how == RELAY_DRAIN_SLEEP)
+		for (struct link *l = NULL; (l = link_next(r, l));)
+			link_close(l, "asleep");
 }

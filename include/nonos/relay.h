@@ -141,6 +141,7 @@ int relay_listen(struct relay *r, int fd);
 enum relay_drain {
 	RELAY_DRAIN_NONE,	/* not at all */
 	RELAY_DRAIN_PAUSE,	/* new circuits are refused; links are accepted, so that it may end again */
+	RELAY_DRAIN_SLEEP,	/* links are closed, too, open ones and new ones; the listeners stay for when it ends */
 	RELAY_DRAIN_STOP,	/* the listeners are closed, too; drained when the last circuit is */
 	/*
 	 * Another process has the listeners. Peers go on using a link that they have until

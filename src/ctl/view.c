@@ -145,6 +145,63 @@ static void view_addresses(FILE *out, const json_t *s)
 		flag_of(s, "reached") ? "; other relays have connected" : "");
 }
 
+static void view_pair(FILE *out, const json_t *o, const char *unit)
+{
+	fputs("read ", out);
+	view_bytes(out, number_of(o, "read"));
+	fprintf(out, "%s, written ", unit);
+	view_bytes(out, number_of(o, "written"));
+	fputs(unit, out);
+}
+
+/* Now, today and yesterday. */
+static void view_rates(FILE *out, const json_t *s)
+{
+	const json_t *b = json_object_get(s, "bandwidth"), *days = json_object_get(b, "days");
+	size_t n = json_array_size(days);
+
+	label(out, "bandwidth");
+	view_pair(out, json_object_get(b, "now"), "/s");
+	if (number_of(b, "rate")) {
+		fputs("; at most ", out);
+		view_bytes(out, number_of(b, "rate"));
+		fprintf(out, "/s%s", flag_of(b, "scheduled") ? " by the schedule" : "");
+	}
+	fputc('\n', out);
+	for (size_t i = n; i > 0 && n - i < 2; i--) {
+		const json_t *day = json_array_get(days, i - 1);
+
+		label(out, "");
+		view_escaped(out, text_of(day, "date"));
+		fputs(": ", out);
+		view_pair(out, day, "");
+		fputc('\n', out);
+	}
+}
+
+static void view_service(FILE *out, const json_t *s)
+{
+	const json_t *a = json_object_get(s, "accounting");
+	const char *service = text_of(s, "service");
+
+	if (service[0] && strcmp(service, "open") != 0) {
+		label(out, "service");
+		view_escaped(out, service);
+		fputs(strcmp(service, "drained") == 0 ? ": new circuits are refused; \"nonosctl drain --off\" ends that\n" : "\n", out);
+	}
+	if (!number_of(a, "max"))
+		return;
+	label(out, "accounting");
+	view_bytes(out, number_of(a, "used"));
+	fputs(" of ", out);
+	view_bytes(out, number_of(a, "max"));
+	fputs(" used, ", out);
+	view_bytes(out, number_of(a, "left"));
+	fputs(" left until ", out);
+	view_time(out, number_of(a, "until"));
+	fputc('\n', out);
+}
+
 static void view_traffic(FILE *out, const json_t *s)
 {
 	label(out, "traffic");
@@ -329,6 +386,8 @@ void view_status(FILE *out, const json_t *s)
 	view_head(out, s);
 	view_addresses(out, s);
 	view_traffic(out, s);
+	view_rates(out, s);
+	view_service(out, s);
 	view_workers(out, s);
 	view_sandbox(out, s);
 	view_keys(out, s);

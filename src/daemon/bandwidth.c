@@ -145,6 +145,11 @@ uint64_t bandwidth_observed(const struct bandwidth *b)
 	return read < written ? read : written;
 }
 
+uint64_t bandwidth_now(const uint64_t ring[BANDWIDTH_WINDOW_S])
+{
+	return window_sum(ring) / BANDWIDTH_WINDOW_S;
+}
+
 int64_t bandwidth_history_end(const struct bandwidth *b)
 {
 	return b->day_end_s - BANDWIDTH_DAY_S;

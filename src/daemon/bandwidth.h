@@ -38,6 +38,9 @@ void bandwidth_clock_set(struct bandwidth *b, int64_t step_s);
 /* The lesser of the best sustained reading and writing, bytes a second. */
 uint64_t bandwidth_observed(const struct bandwidth *b);
 
+/* Bytes a second of late: the mean of a ring of the last seconds (read_s, write_s). */
+uint64_t bandwidth_now(const uint64_t ring[BANDWIDTH_WINDOW_S]);
+
 /* The end of the last finished day; its totals are read_days[n_days - 1] and so on. */
 int64_t bandwidth_history_end(const struct bandwidth *b);
 

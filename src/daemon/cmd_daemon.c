@@ -10,6 +10,24 @@
 
 #include "conf_edit.h"
 
+int cmd_drain(struct ctl_call *call)
+{
+	bool off = param_flag(call->params, "off");
+	struct keeper *k = call->arg;
+	struct relay_counters c;
+
+	if (k->state != KEEPER_RUNNING)
+		return ctl_fail(call, ERR_STATE, CTL_NOT_NOW, "the relay is not running; see \"status\"");
+	if (!call->dry_run) {
+		k->drain_asked = !off;
+		keeper_follow(k);
+	}
+	keeper_counters(k, &c);
+	call->result = json_pack("{s:b, s:b, s:s, s:I, s:I}", "dry_run", call->dry_run, "drain", !off, "service",
+				 keeper_service_str(k), "circuits", (json_int_t)c.circuits, "links", (json_int_t)c.links);
+	return 0;
+}
+
 int cmd_stop(struct ctl_call *call)
 {
 	struct keeper *k = call->arg;

@@ -310,15 +310,6 @@ int cmd_relay_dns(struct ctl_call *call)
 
 /* -- bandwidth ------------------------------------------------------------------------------ */
 
-static uint64_t mean_of(const uint64_t *ring)
-{
-	uint64_t sum = 0;
-
-	for (size_t i = 0; i < BANDWIDTH_WINDOW_S; i++)
-		sum += ring[i];
-	return sum / BANDWIDTH_WINDOW_S;
-}
-
 static json_t *day_json(int64_t end, uint64_t read, uint64_t written, uint64_t read_peak, uint64_t write_peak)
 {
 	json_t *o = json_object();
@@ -354,10 +345,10 @@ int cmd_relay_bandwidth(struct ctl_call *call)
 	const struct bandwidth *b = &k->bandwidth;
 	json_t *o = json_object();
 
-	put_number(o, "read_now", mean_of(b->read_s));
-	put_number(o, "written_now", mean_of(b->write_s));
-	put_number(o, "rate", k->config->bandwidth_rate);
-	put_number(o, "burst", config_burst(k->config));
+	put_number(o, "read_now", bandwidth_now(b->read_s));
+	put_number(o, "written_now", bandwidth_now(b->write_s));
+	put_number(o, "rate", k->rate);
+	put_number(o, "burst", k->burst);
 	put_number(o, "observed", bandwidth_observed(b));
 	put_number(o, "published", k->published_observed);
 	put(o, "days", days_json(b));

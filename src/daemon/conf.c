@@ -365,9 +365,9 @@ static void check_limits(struct parse *p)
 {
 	const struct config *c = p->c;
 
-	if (c->bandwidth_burst && !c->bandwidth_rate)
+	if (c->bandwidth_burst && !c->bandwidth_rate && !c->bandwidth_schedule.n)
 		config_report_add(p->rep, p->name, c->line[OPTION_bandwidth_burst],
-				  "\"bandwidth_burst\" does nothing without \"bandwidth_rate\"");
+				  "\"bandwidth_burst\" does nothing without \"bandwidth_rate\" or \"bandwidth_schedule\"");
 	else if (c->bandwidth_burst && c->bandwidth_burst < c->bandwidth_rate)
 		config_report_add(p->rep, p->name, c->line[OPTION_bandwidth_burst],
 				  "\"bandwidth_burst\" must not be below one second of \"bandwidth_rate\"");
@@ -595,6 +595,16 @@ uint64_t config_max_memory(const struct config *c)
 uint64_t config_burst(const struct config *c)
 {
 	return c->bandwidth_burst ? c->bandwidth_burst : 2 * c->bandwidth_rate;
+}
+
+void config_rate(uint64_t *ret_rate, uint64_t *ret_burst, const struct config *c, int64_t now)
+{
+	const struct schedule_row *row = schedule_find(c->bandwidth_schedule.v, c->bandwidth_schedule.n, now);
+	uint64_t rate = row ? row->rate : c->bandwidth_rate;
+
+	*ret_rate = rate;
+	/* A burst that was configured is for every hour, but never below a second's worth. */
+	*ret_burst = !c->bandwidth_burst ? 2 * rate : c->bandwidth_burst > rate ? c->bandwidth_burst : rate;
 }
 
 char *config_metrics_socket(const struct config *c)

@@ -16,6 +16,8 @@
 #include <nonos/amount.h>
 #include <nonos/directory.h>
 
+#include "calendar.h"
+
 enum {
 	OPT_REPEAT = 1,
 	OPT_LIVE = 2,
@@ -44,6 +46,11 @@ struct authority_list {
 	size_t n;
 };
 
+struct schedule {
+	struct schedule_row *v;
+	size_t n;
+};
+
 /* The C type of an option's field. */
 #define OPTION_C_PATH char *
 #define OPTION_C_STRING char *
@@ -66,6 +73,9 @@ struct authority_list {
 #define OPTION_C_FAMILY struct text_list
 #define OPTION_C_FAMILY_ID struct text_list
 #define OPTION_C_AUTHORITY struct authority_list
+#define OPTION_C_SCHEDULE struct schedule
+#define OPTION_C_ACCOUNTING int
+#define OPTION_C_PERIOD struct period_start
 
 enum option_id {
 #define OPTION(section, key, type, min, max, def, flags, sentence) OPTION_##key,
@@ -152,5 +162,8 @@ uint64_t config_max_memory(const struct config *c);
  */
 char *config_metrics_socket(const struct config *c);
 uint64_t config_burst(const struct config *c);
+
+/* Rate and burst for an hour: of the schedule's row, or bandwidth_rate. 0: no limit. */
+void config_rate(uint64_t *ret_rate, uint64_t *ret_burst, const struct config *c, int64_t now);
 
 #endif

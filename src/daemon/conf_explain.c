@@ -33,6 +33,9 @@ static const struct {
 	[TYPE_FAMILY_ID] = { "family", "the identity of a family key, 43 characters of base64" },
 	[TYPE_TOKENS] = { "tokens", "a number of tokens, like 100 or 12.5" },
 	[TYPE_ACCOUNT] = { "account", "an account: 0x and 40 hexadecimal digits" },
+	[TYPE_SCHEDULE] = { "schedule", "days, hours and a rate: \"mon-fri 08:00-18:00 2 MB/s\"" },
+	[TYPE_ACCOUNTING] = { "rule", "each, sum, read or written" },
+	[TYPE_PERIOD] = { "period", "\"day HH:MM\", \"week D HH:MM\" (1 is Monday) or \"month D HH:MM\"" },
 	[TYPE_AUTHORITY] = { "authority", "NAME ADDRESS:DIRPORT orport=PORT v3ident=HEX fingerprint=HEX" },
 };
 

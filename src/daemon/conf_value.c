@@ -39,6 +39,7 @@ static const struct unit time_units[] = {
 
 static const char *const log_levels[] = { "error", "warn", "notice", "info", "debug", NULL };
 static const char *const log_targets[] = { "stderr", "syslog", NULL };
+static const char *const accounting_rules[] = { "each", "sum", "read", "written", NULL };
 static const char *const networks[] = { "tor", "anyone", "test", NULL };
 
 static const char *units_hint(const struct unit *units)
@@ -96,6 +97,7 @@ static int parse_quantity(uint64_t *ret, const struct option *o, const struct un
 			  const char *text, char *err, size_t cap)
 {
 	static const char *const base[] = { " bytes", " bytes a second", " seconds" };
+	const struct unit *unit = units;
 	const char *rest;
 	uint64_t v = 0;
 
@@ -106,19 +108,19 @@ static int parse_quantity(uint64_t *ret, const struct option *o, const struct un
 		*ret = 0;
 		return 0;
 	}
-	while (units->name && strcmp(units->name, rest) != 0)
-		units++;
-	if (!units->name)
+	while (unit->name && strcmp(unit->name, rest) != 0)
+		unit++;
+	if (!unit->name)
 		goto malformed;
-	if (__builtin_mul_overflow(v, units->factor, &v))
+	if (__builtin_mul_overflow(v, unit->factor, &v))
 		v = UINT64_MAX;
-	if (in_range(o, v, base[o->type == TYPE_RATE ? 1 : o->type == TYPE_DURATION ? 2 : 0], err, cap) < 0)
+	if (in_range(o, v, base[units == rate_units ? 1 : units == time_units ? 2 : 0], err, cap) < 0)
 		return ERR_RANGE;
 	*ret = v;
 	return 0;
 malformed:
 	snprintf(err, cap, "must be a whole number and a unit: %s%s",
-		 units_hint(o->type == TYPE_RATE ? rate_units : o->type == TYPE_DURATION ? time_units : byte_units),
+		 units_hint(units),
 		 o->flags & OPT_AUTO ? "; or auto" : "");
 	return ERR_MALFORMED;
 }
@@ -401,6 +403,25 @@ static int set_number(void *field, const struct option *o, const char *text, cha
 	return 0;
 }
 
+static int add_schedule(struct schedule *list, const struct option *o, const char *text, char *err, size_t cap)
+{
+	struct schedule_row row;
+	const char *rate;
+	int r = schedule_row_parse(&row, text, &rate, err, cap);
+
+	if (r == 0 && strcmp(rate, "0") != 0)
+		r = parse_quantity(&row.rate, o, rate_units, rate, err, cap);
+	if (r < 0)
+		return r;
+	if (list->n >= CONFIG_REPEAT_MAX) {
+		snprintf(err, cap, "is given more than %d times", CONFIG_REPEAT_MAX);
+		return ERR_LIMIT;
+	}
+	list->v = mem_resize(list->v, list->n + 1, sizeof(*list->v));
+	list->v[list->n++] = row;
+	return 0;
+}
+
 int option_set(struct config *c, const struct option *o, const char *text, char *err, size_t err_cap)
 {
 	void *field = (char *)c + o->offset;
@@ -440,6 +461,12 @@ int option_set(struct config *c, const struct option *o, const char *text, char 
 		return add_family_id(field, text, err, err_cap);
 	case TYPE_AUTHORITY:
 		return add_authority(field, text, err, err_cap);
+	case TYPE_SCHEDULE:
+		return add_schedule(field, o, text, err, err_cap);
+	case TYPE_ACCOUNTING:
+		return parse_choice(field, accounting_rules, text, err, err_cap);
+	case TYPE_PERIOD:
+		return period_start_parse(field, text, err, err_cap);
 	}
 	return ERR_UNSUPPORTED;
 }
@@ -474,9 +501,12 @@ void option_clear(struct config *c, const struct option *o)
 	case TYPE_AUTHORITY:
 		free(((struct authority_list *)field)->v);
 		break;
+	case TYPE_SCHEDULE:
+		free(((struct schedule *)field)->v);
+		break;
 	case TYPE_MODE: case TYPE_COUNT: case TYPE_U32: case TYPE_BYTES: case TYPE_RATE: case TYPE_DURATION:
 	case TYPE_BOOL: case TYPE_LOG_LEVEL: case TYPE_LOG_TARGET: case TYPE_NETWORK:
-	case TYPE_TOKENS:
+	case TYPE_TOKENS: case TYPE_ACCOUNTING: case TYPE_PERIOD:
 		break;
 	}
 	memset(field, 0, o->size);

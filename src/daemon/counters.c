@@ -33,6 +33,14 @@ void counters_add(struct relay_counters *a, const struct relay_counters *b)
 #include <nonos/metrics.def>
 }
 
+void counters_copy_totals(struct relay_counters *a, const struct relay_counters *b)
+{
+#define FIELD(field, n, is_total) \
+	if (is_total) \
+		memcpy(&a->field, &b->field, sizeof(a->field));
+#include <nonos/metrics.def>
+}
+
 static void put_values(struct wr *w, const char *name, const void *from, size_t n)
 {
 	const uint64_t *v = from;

@@ -11,6 +11,9 @@
 void counters_add(struct relay_counters *a, const struct relay_counters *b);
 void counters_add_totals(struct relay_counters *a, const struct relay_counters *b);
 
+/* Put the totals of `b` in the place of those of `a`. */
+void counters_copy_totals(struct relay_counters *a, const struct relay_counters *b);
+
 enum { COUNTERS_TEXT_CAP = 16000 };
 
 /* The totals as lines "name value ...", which another version of the daemon can read; and back. */

@@ -163,6 +163,8 @@ void keeper_save_state(struct keeper *k)
 {
 	int r = bandwidth_save(&k->bandwidth, k->config->data_dir);
 
+	keeper_totals_save(k);
+
 	k->bandwidth_saved_ms = clock_now_ms();
 	if (r < 0)
 		log_warn("The bandwidth history cannot be saved in %s. error=\"%s\"", k->config->data_dir,
@@ -266,6 +268,7 @@ static void second_cb(evutil_socket_t fd, short what, void *arg)
 	team_counters(k->team, &c);
 	bandwidth_update(&k->bandwidth, clock_wall(), c.read_bytes, c.written_bytes);
 	event_second(k, &c);
+	keeper_count(k, &c);
 	if (clock_now_ms() - k->bandwidth_saved_ms >= BANDWIDTH_SAVE_MS && keeper_may_write(k))
 		keeper_save_state(k);
 	if (k->moved)
@@ -525,7 +528,8 @@ static void load_state(struct keeper *k)
 	if (r < 0 && r != ERR_NOT_FOUND)
 		log_warn("The bandwidth history in %s is not used and begins anew. error=\"%s\"",
 			 k->config->data_dir, err_str(r));
-	/* What the one before us had counted by now is in the file. */
+	keeper_totals_open(k);
+	/* What was counted by now is in the file. */
 	team_counters(k->team, &c);
 	k->bandwidth.read_total = c.read_bytes;
 	k->bandwidth.write_total = c.written_bytes;
@@ -596,9 +600,10 @@ static void keeper_end(struct keeper *k)
 	directory_free(k->directory);
 	settle_free(k->settle);
 	asks_free(k->asks);
-	team_free(k->team);
 	if (k->keys && keeper_may_write(k))
 		keeper_save_state(k);
+	team_free(k->team);
+	totals_close(k->totals_file);
 	keys_free(k->keys);
 	key_agent_free(k->key_agent);
 	hand_over_free(k->hand_over);

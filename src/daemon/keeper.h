@@ -33,6 +33,7 @@
 #include "settle.h"
 #include "take_over.h"
 #include "team.h"
+#include "totals.h"
 
 struct evbuffer;
 struct event;
@@ -67,6 +68,7 @@ struct keeper {
 	bool moved;			/* it has */
 	bool taking;			/* we are not the relay yet: the other one is */
 	bool ready_to_take;
+	bool past_told;			/* the other one has told what it counted */
 	bool overlap;			/* circuits of the one before us, or after us, go on */
 	bool drained;			/* we have nothing left to end */
 	bool failed;			/* exit status 1 */
@@ -99,6 +101,12 @@ struct keeper {
 	bool reached;			/* an authenticated peer has connected */
 	struct clock_watch clock;
 	struct bandwidth bandwidth;
+	struct totals totals;
+	struct totals_file *totals_file;	/* NULL: cannot be written */
+	uint64_t totals_flushed_ms;
+	uint64_t rate, burst;		/* in force, for all workers together; 0: no limit */
+	bool drain_asked;
+	enum relay_drain withdrawn;	/* what the workers were told last */
 	uint64_t bandwidth_saved_ms, status_told_ms;
 	struct relay_counters counted;	/* a second ago, for events */
 	uint64_t published_observed;	/* in the last descriptor; 0: none made yet */
@@ -208,6 +216,25 @@ void keeper_ready_to_take(struct keeper *k);
 /* The one before us is gone; when we are only waiting for that, stop. */
 void keeper_predecessor_ended(struct keeper *k);
 
+/* -- keeper_totals.c: what was carried, and what follows ---------------------------- */
+
+void keeper_totals_open(struct keeper *k);
+void keeper_totals_save(struct keeper *k);
+
+/* Each second: take in the sums, write them down, act on them. */
+void keeper_count(struct keeper *k, const struct relay_counters *c);
+
+/* What may be shown: totals that are written down, and gauges of now. */
+void keeper_counters(const struct keeper *k, struct relay_counters *ret);
+
+enum accounting_state keeper_accounting(const struct keeper *k);
+
+/* Tell workers and network when new circuits end or begin. */
+void keeper_follow(struct keeper *k);
+
+/* "open", "drained" (asked for) or "hibernating" (accounting). */
+const char *keeper_service_str(const struct keeper *k);
+
 /* -- keeper_confine.c --------------------------------------------------------- */
 
 /* Give up what the keeper does not need, as the configuration wants it; says in the log what it could not. */
@@ -233,6 +260,7 @@ int keeper_reload(struct keeper *k, bool dry_run, json_t **ret_report, char *err
 /* -- keeper_events.c: what subscribers of the control socket are told ---------- */
 
 void event_state(struct keeper *k);
+void event_service(struct keeper *k);
 void event_second(struct keeper *k, const struct relay_counters *now);
 void event_worker(void *arg, const struct member_change *c);
 void event_consensus(struct keeper *k, const struct consensus_facts *c);

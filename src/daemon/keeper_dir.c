@@ -136,11 +136,15 @@ static const char *platform(void)
 }
 
 /* Without a limit of its own a relay names one that it will not meet. */
-static uint64_t advertised_rate(const struct config *c)
+static void advertised_rate(uint64_t *ret_rate, uint64_t *ret_burst, const struct config *c)
 {
 	enum { NO_LIMIT = 1 << 30 };
 
-	return c->bandwidth_rate ? c->bandwidth_rate : NO_LIMIT;
+	config_rate(ret_rate, ret_burst, c, clock_wall());
+	if (*ret_rate == 0)
+		*ret_rate = NO_LIMIT;
+	if (*ret_burst < *ret_rate)
+		*ret_burst = *ret_rate;
 }
 
 /*
@@ -171,11 +175,11 @@ static int make_descriptor(void *arg, char **ret_descriptor, char **ret_extrainf
 	struct keeper *k = arg;
 	const struct config *c = k->config;
 	const struct bandwidth *b = &k->bandwidth;
-	uint64_t rate = advertised_rate(c), burst = config_burst(c);
+	uint64_t rate, burst;
 	struct descriptor_facts f = {
 		.nickname = c->nickname, .contact = c->contact, .platform = platform(),
 		.v4 = k->v4, .v6 = k->v6,
-		.bandwidth_rate = rate, .bandwidth_burst = burst > rate ? burst : rate,
+		.hibernating = k->withdrawn != RELAY_DRAIN_NONE,
 		.bandwidth_observed = advertised_observed(k),
 		.uptime_s = (clock_now_ms() - k->started_ms) / 1000,
 		.exit_policy = c->exit_policy, .allow_private = c->allow_private_addresses,
@@ -189,6 +193,9 @@ static int make_descriptor(void *arg, char **ret_descriptor, char **ret_extrainf
 
 	if (k->state != KEEPER_RUNNING || keeper_waits_for(k))
 		return ERR_STATE;
+	advertised_rate(&rate, &burst, c);
+	f.bandwidth_rate = rate;
+	f.bandwidth_burst = burst;
 	r = descriptor_make(ret_descriptor, ret_extrainfo, k->keys, &f);
 	if (r < 0)
 		log_error("The server descriptor cannot be made. error=\"%s\"", err_str(r));

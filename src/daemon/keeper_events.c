@@ -14,6 +14,11 @@ void event_state(struct keeper *k)
 	ctl_publish(k->control, "state", json_pack("{s:s}", "state", keeper_state_str(k->state)));
 }
 
+void event_service(struct keeper *k)
+{
+	ctl_publish(k->control, "service", json_pack("{s:s}", "service", keeper_service_str(k)));
+}
+
 /* What the totals grew by: they never go back. */
 #define GREW(name) ((json_int_t)(now->name - before->name))
 #define NOW(name) ((json_int_t)now->name)

@@ -103,6 +103,9 @@ static void feed_config(struct keeper *k, int index)
 	struct wr body = wr_init(buf, sizeof(buf));
 
 	keeper_share_limits(&rc.limits, c, team_size(k->team));
+	config_rate(&rc.limits.bandwidth_rate, &rc.limits.bandwidth_burst, c, clock_wall());
+	rc.limits.bandwidth_rate /= team_size(k->team);
+	rc.limits.bandwidth_burst /= team_size(k->team);
 	/* Two processes carry what one may. */
 	if (k->overlap || k->moved) {
 		rc.limits.bandwidth_rate /= 2;
@@ -188,6 +191,11 @@ void keeper_greet(void *arg, unsigned index)
 	feed_onion_keys(k, i);
 	if (k->have_params)
 		feed_params(k, i);
+	if (k->withdrawn != RELAY_DRAIN_NONE) {
+		uint8_t how = (uint8_t)k->withdrawn;
+
+		team_send(k->team, index, MSG_DRAIN, &how, 1, -1);
+	}
 	for (int kind = 1; kind < DIR_DOC_KINDS; kind++)
 		if (k->documents[kind] >= 0)
 			feed_document(k, i, (enum dir_doc)kind);

@@ -180,8 +180,10 @@ static void on_counters(void *arg, const char *text)
 	struct relay_counters c;
 	struct keeper *k = arg;
 
-	if (counters_parse(&c, text) == 0)
-		team_set_past(k->team, &c);
+	if (counters_parse(&c, text) < 0)
+		return;
+	team_set_past(k->team, &c);
+	k->past_told = true;
 }
 
 static void on_done(void *arg, bool died)

@@ -42,7 +42,7 @@ static void collect_processes(struct keeper *k, struct metrics_facts *f)
 			.sandbox = m.sandbox,
 		};
 	}
-	team_counters(k->team, &f->counters);
+	keeper_counters(k, &f->counters);
 }
 
 static void collect_consensus(struct keeper *k, struct metrics_facts *f)
@@ -74,8 +74,8 @@ static void collect_limits(struct keeper *k, struct metrics_facts *f)
 	f->memory_limit = (int64_t)config_max_memory(c);
 	f->links_limit = c->links_total;
 	f->files_limit = (int64_t)process_files_limit();
-	if (c->bandwidth_rate)
-		f->bandwidth_rate = (int64_t)c->bandwidth_rate;
+	if (k->rate)
+		f->bandwidth_rate = (int64_t)k->rate;
 }
 
 /* Each FACT row of metrics.def gets its value here or above. */

@@ -20,7 +20,7 @@ static bool is_in_descriptor(enum option_id id)
 {
 	static const enum option_id ids[] = {
 		OPTION_nickname, OPTION_address, OPTION_exit_policy, OPTION_contact, OPTION_family, OPTION_family_id,
-		OPTION_allow_private_addresses, OPTION_bandwidth_rate, OPTION_bandwidth_burst, OPTION_publish,
+		OPTION_allow_private_addresses, OPTION_bandwidth_rate, OPTION_bandwidth_burst, OPTION_bandwidth_schedule, OPTION_publish,
 	};
 
 	for (size_t i = 0; i < sizeof(ids) / sizeof(ids[0]); i++)

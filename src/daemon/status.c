@@ -163,13 +163,82 @@ static json_t *addresses_json(const struct keeper *k)
 	return o;
 }
 
+static json_t *direction_json(uint64_t read, uint64_t written)
+{
+	json_t *o = json_object();
+
+	put_number(o, "read", read);
+	put_number(o, "written", written);
+	return o;
+}
+
+/* Oldest first; the last is today. */
+static json_t *days_json(const struct totals *t)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < t->n_days; i++) {
+		json_t *o = direction_json(t->days[i].read, t->days[i].written);
+		uint32_t date = t->days[i].date;
+		char text[32];
+
+		snprintf(text, sizeof(text), "%04u-%02u-%02u", (unsigned)(date / 10000), (unsigned)(date / 100 % 100),
+			 (unsigned)(date % 100));
+		put_text(o, "date", text);
+		json_array_append_new(list, o);
+	}
+	return list;
+}
+
 static json_t *bandwidth_json(const struct keeper *k)
 {
 	json_t *o = json_object();
 
-	put_number(o, "rate", k->config->bandwidth_rate);
-	put_number(o, "burst", config_burst(k->config));
+	put_number(o, "rate", k->rate);
+	put_number(o, "burst", k->burst);
+	put(o, "scheduled", json_boolean(k->rate != k->config->bandwidth_rate));
 	put_number(o, "observed", bandwidth_observed(&k->bandwidth));
+	put(o, "now", direction_json(bandwidth_now(k->bandwidth.read_s), bandwidth_now(k->bandwidth.write_s)));
+	put(o, "days", days_json(&k->totals));
+	return o;
+}
+
+static const char *problem_of_accounting(enum accounting_state state)
+{
+	switch (state) {
+	case ACCOUNTING_OFF:
+	case ACCOUNTING_OPEN:
+		return NULL;
+	case ACCOUNTING_SOFT:
+		return "accounting_max is nearly used up, so new circuits are refused until the next period";
+	case ACCOUNTING_HARD:
+		return "accounting_max is used up, so the relay sleeps until the next period";
+	}
+	return NULL;
+}
+
+static json_t *accounting_json(const struct keeper *k)
+{
+	static const char *const states[] = {
+		[ACCOUNTING_OFF] = "off", [ACCOUNTING_OPEN] = "open", [ACCOUNTING_SOFT] = "soft", [ACCOUNTING_HARD] = "hard",
+	};
+	const struct accounting *a = &k->totals.accounting;
+	uint64_t max = k->config->accounting_max, used;
+	enum accounting_state state = keeper_accounting(k);
+	json_t *o = json_object();
+
+	used = accounting_used(a, (enum accounting_rule)k->config->accounting_count);
+	put_text(o, "state", states[state]);
+	put_number(o, "max", max);
+	put_text(o, "count", config_text(k->config, OPTION_accounting_count));
+	put_number(o, "used", used);
+	put(o, "left", max ? json_integer((json_int_t)(used < max ? max - used : 0)) : json_null());
+	put_number(o, "read", a->read);
+	put_number(o, "written", a->written);
+	put_time(o, "from", a->from_s);
+	put_time(o, "until", a->to_s);
+	put_text(o, "problem", problem_of_accounting(state));
+	put_text(o, "do", problem_of_accounting(state) ? "raise accounting_max if the provider allows more, or wait" : NULL);
 	return o;
 }
 
@@ -188,7 +257,7 @@ json_t *status_counters(struct keeper *k)
 	struct relay_counters c;
 	json_t *o = json_object();
 
-	team_counters(k->team, &c);
+	keeper_counters(k, &c);
 #define TOTAL(field, labels) put_number(o, #field, c.field);
 #define TOTALS(field, list, labels, key) put_list(o, #field, c.field, LIST_##list, COUNT_##list);
 #define GAUGE(field, labels) put_number(o, #field, c.field);
@@ -239,6 +308,7 @@ json_t *status_make(struct keeper *k)
 	put_text(o, "version", PACKAGE_VERSION);
 	put_identity(o, k);
 	put_text(o, "state", keeper_state_str(k->state));
+	put_text(o, "service", keeper_service_str(k));
 	put_text(o, "waiting_for", k->state >= KEEPER_DRAINING ? NULL : waits);
 	put_number(o, "uptime_s", (clock_now_ms() - k->started_ms) / 1000);
 	put_number(o, "pid", (uint64_t)getpid());
@@ -251,6 +321,7 @@ json_t *status_make(struct keeper *k)
 	put(o, "addresses", addresses_json(k));
 	put(o, "reached", json_boolean(k->reached));
 	put(o, "bandwidth", bandwidth_json(k));
+	put(o, "accounting", accounting_json(k));
 	put(o, "keys", keys_json(k));
 	put(o, "directory", directory_json(k));
 	put(o, "consensus", consensus_json(k));
@@ -268,7 +339,7 @@ void status_log_counters(struct keeper *k)
 	char text[4096], *half;
 	size_t len = 0;
 
-	team_counters(k->team, &c);
+	keeper_counters(k, &c);
 #define ADD(name) \
 	len += (size_t)snprintf(text + len, sizeof(text) - len, " " #name "=%llu", (unsigned long long)c.name);
 #define TOTAL(field, labels) ADD(field)
