@@ -387,6 +387,39 @@ static void questions(void **state)
 	evidence_free(e);
 }
 
+/* Who has the inputs of an epoch can compute it without a ledger. */
+static void inputs(void **state)
+{
+	struct world *w = *state;
+	char why[REWARD_WHY_CAP] = "";
+	struct reward_epoch *again;
+	struct amount total;
+	json_t *doc;
+
+	close_epoch(w->l);
+	assert_int_equal(submit(w->l, stake_lock(w->l, 0, 2, "70000000000000000000000", 100), NULL), REFUSED_NOT);
+	close_epoch(w->l);
+	for (uint64_t epoch = 0; epoch < 2; epoch++) {
+		assert_int_equal(rewards_inputs(w->l, &doc, epoch), 0);
+		assert_int_equal(reward_epoch_read(&again, why, doc), 0);
+		assert_int_equal(reward_compute(again, why), 0);
+		total = paid_by(w->l, epoch);
+		assert_int_equal(amount_cmp(total, again->paid), 0);
+		for (size_t i = 0; i < again->n_relays; i++) {
+			const char *due;
+			json_t *o;
+
+			assert_int_equal(rewards_explain(w->l, &o, epoch, again->relays[i].id), 0);
+			due = json_string_value(json_object_get(json_object_get(o, "terms"), "due"));
+			assert_int_equal(amount_parse(&total, due, strlen(due)), 0);
+			assert_int_equal(amount_cmp(total, again->relays[i].due), 0);
+			json_decref(o);
+		}
+		reward_epoch_free(again);
+		json_decref(doc);
+	}
+}
+
 /* -- anyone-1 --------------------------------------------------------------------------- */
 
 static const char anyone_config[] =
@@ -488,7 +521,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		test(pays), test(once_and_in_order), test(forgeries), test(odd_evidence), test(abnormal),
-		test(nothing_measured), test(register_at_end), test(catching_up), test(two_auditors), test(questions),
+		test(nothing_measured), test(register_at_end), test(catching_up), test(two_auditors), test(questions), test(inputs),
 		cmocka_unit_test_setup_teardown(anyone, setup_anyone, teardown),
 	};
 
