@@ -142,6 +142,8 @@ try_remove() {
 	check "removing leaves configuration and identity" \
 		[ -e "$SYSTEM/etc/nonos/nonosd.conf" -a -e "$SYSTEM/var/lib/nonos/keys/secret_id_key" ]
 	check "and no program" [ ! -e "$SYSTEM/usr/sbin/nonosd" ]
+	# As "systemctl enable nonosd@two" makes it.
+	ln -s /lib/systemd/system/nonosd@.service "$SYSTEM/etc/systemd/system/multi-user.target.wants/nonosd@two.service"
 	apt purge nonos
 	left >"$TRY_INSIDE/left"
 	cat "$TRY_INSIDE/left"

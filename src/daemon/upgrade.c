@@ -33,6 +33,9 @@ int upgrade_to_background(void)
 	if (pid == 0) {
 		close(fds[0]);
 		setsid();
+		/* A service manager waits only for a main process whose parent it is itself; any other it kills at a stop. */
+		if (fork() != 0)
+			_exit(0);
 		return fds[1];
 	}
 	close(fds[1]);

@@ -8,7 +8,7 @@
 #include <stdbool.h>
 
 /*
- * Go on in a child. Returns, in the child alone, the descriptor that wants a byte when it
+ * Go on in a child of init's. Returns, in the child alone, the descriptor that wants a byte when it
  * is ready; the parent waits for that and exits with 0, or with 1 when the child ends before. -1: no child could be made.
  */
 int upgrade_to_background(void);
