@@ -1,4 +1,4 @@
-"""nonosctl rewards compute against tests/nonos1.py: random epochs, every term of every relay."""
+"""nonosctl rewards compute against tests/nonos1.py: a vector and random epochs, every term of every relay."""
 import json
 import os
 import random
@@ -10,6 +10,7 @@ import nonos1  # noqa: E402
 
 CTL = os.environ.get("NONOSCTL", "./nonosctl")
 ROUNDS = int(os.environ.get("NONOS1_ROUNDS", "150"))
+VECTORS = os.environ.get("TEST_VECTORS", os.path.join(os.path.dirname(os.path.abspath(__file__)), "vectors"))
 TOKEN = 10 ** 18
 USUAL = {
     "epochSeconds": 3600, "reserveRateBp": 1400, "lambdaWeight": 10, "lambdaStake": str(TOKEN), "dilutionBp": 500,
@@ -67,6 +68,11 @@ def run(doc):
 
 def main():
     paid = 0
+    with open(os.path.join(VECTORS, "nonos1-rewards.json"), encoding="utf-8") as f:
+        vector = json.load(f)
+    if run(vector) != vector["expect"] or nonos1.compute(vector) != vector["expect"]:
+        print("nonos1-rewards.json: not what the vector expects")
+        return 1
     for seed in range(ROUNDS):
         doc = some_epoch(seed)
         ours, theirs = run(doc), nonos1.compute(doc)
