@@ -269,7 +269,7 @@ def copies_in_memory(pid, needles):
         with open(f"/proc/{pid}/maps", encoding="ascii") as maps, open(f"/proc/{pid}/mem", "rb") as memory:
             for line in maps:
                 start, end = (int(x, 16) for x in line.split()[0].split("-"))
-                if "rw" not in line.split()[1]:
+                if "rw" not in line.split()[1] or end - start > 256 << 20:
                     continue
                 memory.seek(start)
                 try:

@@ -38,13 +38,18 @@ static json_t *findings_json(const struct backup_findings *f)
 	return o;
 }
 
-static json_t *about_json(const struct backup *b)
+/* What the backup says of itself, as far as nothing was found out that says otherwise. */
+static void add_about(json_t *answer, const struct backup *b)
 {
 	struct backup_file f;
-	json_t *about = backup_find(&f, b, backup_about_name) < 0 ? NULL :
-			json_loadb((const char *)f.data, f.len, JSON_REJECT_DUPLICATES, NULL);
+	json_t *about;
 
-	return json_is_object(about) ? about : (json_decref(about), json_object());
+	if (backup_find(&f, b, backup_about_name) < 0)
+		return;
+	about = json_loadb((const char *)f.data, f.len, JSON_REJECT_DUPLICATES, NULL);
+	if (json_is_object(about))
+		json_object_update_missing(answer, about);
+	json_decref(about);
 }
 
 /* -- reading one ---------------------------------------------------------------------------- */
@@ -160,7 +165,7 @@ int local_backup_verify(const struct invocation *in)
 	r = backup_check(&found, b, param_text(in->params, "file"));
 	if (r == EXIT_OK) {
 		answer = findings_json(&found);
-		json_object_update_missing(answer, about_json(b));
+		add_about(answer, b);
 		json_object_set_new(answer, "restorable", json_true());
 		print_answer(in, answer);
 	}
@@ -309,7 +314,7 @@ static json_t *restored_json(const struct backup_findings *found, const struct b
 	json_object_set_new(o, "dry_run", json_boolean(dry_run));
 	json_object_set_new(o, "directory", json_string(path));
 	json_object_set_new(o, "files", json_integer((json_int_t)backup_count(b)));
-	json_object_update_missing(o, about_json(b));
+	add_about(o, b);
 	json_object_set_new(o, "next", json_string("see that the old relay never runs again; compare nonosd.conf there with "
 						   "the configuration in use, whose data_dir must be this directory; then start nonosd"));
 	return o;
