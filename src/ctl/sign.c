@@ -272,7 +272,7 @@ static void show_cold(const json_t *object, const struct typed_hashes *h, const 
 	       "here it is \"nonosctl key sign FILE --key NAME\". Then go on with\n"
 	       "  nonosctl object attach ");
 	view_escaped(stdout, path);
-	printf(" --signature HEX\n");
+	printf(" --signature HEX --out SIGNED\n  nonosctl ledger submit SIGNED\n");
 }
 
 /* {"types", "domain", "primaryType", "message", ...}: what wallets take. */

@@ -1,0 +1,148 @@
+"""One transfer in each of the ways to sign: keystore, unlocked, key file, and a cold key whose signature is brought back."""
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+CTL = os.path.abspath(os.environ.get("NONOSCTL", "./nonosctl"))
+DAEMON = os.path.abspath(os.environ.get("NONOSD", "./nonosd"))
+KEY, HOLDER = "0" * 63 + "1", "0x7E5F4552091A69125d5DfCb7b8C2659029395Bdf"
+TO = "0x2B5AD5c4795c026514f8317c7a215E218DcCD6cF"
+problems = []
+
+
+def ctl(*args):
+    env = {k: v for k, v in os.environ.items() if not k.startswith("NONOS_")}
+    r = subprocess.run([CTL, *args], capture_output=True, text=True, timeout=120, env=env, start_new_session=True)
+    return r.returncode, r.stdout, r.stderr
+
+
+def expect(what, got, want):
+    if got != want:
+        problems.append(f"{what}: got {got!r}, want {want!r}")
+
+
+def good(what, *args):
+    code, out, err = ctl(*args, "--json")
+    expect(what, (code, err), (0, ""))
+    return json.loads(out) if code == 0 else {}
+
+
+def refuse(what, status, needle, *args):
+    code, out, err = ctl(*args)
+    expect(what, (code, out), (status, ""))
+    if needle not in err:
+        problems.append(f"{what}: {err!r} does not say {needle!r}")
+
+
+def write(path, text):
+    with open(path, "w", encoding="utf-8", opener=lambda p, flags: os.open(p, flags, 0o600)) as f:
+        f.write(text)
+    return path
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def start(folder):
+    good("genesis", "genesis", "new", f"{folder}/genesis.json", "--name", "test", "--holder", HOLDER, "--key",
+         f"{folder}/writer.key", "--origin", "example.org/j", "--time", str(int(time.time()) - 10))
+    ident = "0123456789ABCDEF" * 2 + "01234567"
+    config = write(f"{folder}/nonosd.conf", f"""[node]
+data_dir = {folder}/data
+control_socket = {folder}/sock
+workers = 1
+[relay]
+nickname = signer
+or_listen = 127.0.0.1:{free_port()}
+address = 127.0.0.1
+allow_private_addresses = yes
+[directory]
+network = test
+publish = no
+authority = a 127.0.0.1:1 orport=2 v3ident={ident} fingerprint={ident}
+[ledger]
+genesis = {folder}/genesis.json
+journal_key = {folder}/writer.key
+""")
+    daemon = subprocess.Popen([DAEMON, "--config", config], stderr=open(f"{folder}/log", "w", encoding="utf-8"))
+    end = time.monotonic() + 60
+    while time.monotonic() < end and daemon.poll() is None and ctl("-s", f"{folder}/sock", "ledger", "head")[0] != 0:
+        time.sleep(0.1)
+    return daemon, config
+
+
+def received(at):
+    return good("balance", *at, "ledger", "balance", TO)
+
+
+def check_ways(folder, at, pw):
+    keystore = ("--keystore", f"{folder}/ks")
+    raw = write(f"{folder}/raw", KEY)
+    good("import", "key", "import", "holder", raw, "--light", *keystore, "--password-file", pw)
+    send = (*at, "transfer", TO, "1.5")
+    refuse("no way to sign", 2, "in one way", *send)
+    refuse("two ways to sign", 2, "in one way", *send, "--key-file", raw, "--key", "holder", *keystore)
+    good("by a key of the keystore", *send, "--key", "holder", *keystore, "--password-file", pw)
+    good("by a key file", *send, "--key-file", raw)
+    good("unlock", *at, "key", "unlock", "holder", *keystore, "--password-file", pw)
+    good("by a key that is unlocked", *send, "--key", "holder", *keystore)
+    good("lock", *at, "key", "lock")
+    refuse("by one that is locked", 1, "no terminal", *send, "--key", "holder", *keystore)
+
+
+def check_cold(folder, at, pw):
+    keystore, path, done = ("--keystore", f"{folder}/ks"), f"{folder}/cold.json", f"{folder}/signed.json"
+    send = (*at, "transfer", TO, "1.5", "--cold", path)
+    refuse("whose", 2, "--from", *send)
+    code, shown, err = ctl(*send, "--from", HOLDER)
+    expect("cold", (code, err), (0, ""))
+    doc = json.load(open(path, encoding="utf-8"))
+    digest = good("hash", "typed", "hash", path)["digest"]
+    for what in ("Transfer, to be signed by " + HOLDER, TO, "1500000000000000000  (1.5 tokens)", " UTC)", "digest " + digest,
+                 f"nonosctl object attach {path} --signature HEX --out SIGNED", "nonosctl ledger submit SIGNED"):
+        expect(f"it shows {what}", what in shown, True)
+    expect("what wallets need", (sorted(doc["types"]), doc["primaryType"]), (["EIP712Domain", "Transfer"], "Transfer"))
+    refuse("the file stays", 1, "File exists", *send, "--from", HOLDER)
+    expect("nothing has moved", received(at), before := received(at))
+    signature = good("where the key is", "key", "sign", path, "--key", "holder", *keystore, "--password-file", pw)["signature"]
+    npm = os.environ.get("NONOS_NPM")
+    if npm:
+        script = """const { Wallet } = require("ethers"), fs = require("fs");
+const d = JSON.parse(fs.readFileSync(process.argv[1], "utf8")); delete d.types.EIP712Domain;
+new Wallet("0x" + process.argv[2]).signTypedData(d.domain, d.types, d.message).then(console.log)"""
+        r = subprocess.run(["node", "-e", script, path, KEY], cwd=npm, capture_output=True, text=True, check=False)
+        expect("a wallet's signature of the file", r.stdout.strip(), signature)
+    else:
+        print("NONOS_NPM names no directory with the package ethers: a wallet's own signature is left out")
+    good("attach", "object", "attach", path, "--signature", signature, "--out", done)
+    good("submit, dry", *at, "ledger", "submit", done, "--dry-run")
+    expect("still nothing", received(at), before)
+    good("submit", *at, "ledger", "submit", done)
+    expect("it has moved", received(at) != before, True)
+
+
+with tempfile.TemporaryDirectory() as temporary:
+    phrase = write(f"{temporary}/pw", "correct horse battery staple\n")
+    process, conf = start(temporary)
+    socket_of = ("-s", f"{temporary}/sock")
+    try:
+        check_ways(temporary, socket_of, phrase)
+        check_cold(temporary, socket_of, phrase)
+        good("backup with a writer's key", "key", "backup", f"{temporary}/b", "--config", conf, "--password-file", phrase)
+        found = good("verify", "backup", "verify", f"{temporary}/b", "--password-file", phrase)
+        expect("the journal's key is in the backup", found.get("journal_key"), True)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.send_signal(signal.SIGTERM)
+        process.wait(timeout=60)
+for problem in problems:
+    print(problem)
+sys.exit(1 if problems else 0)
