@@ -89,6 +89,12 @@ int journal_root_at(struct ledger *l, struct merkle_hash *ret, uint64_t size)
 
 /* -- appending -------------------------------------------------------------------------------- */
 
+/* By which a digest is looked up. */
+static int64_t prefix(const uint8_t digest[KECCAK256_LEN])
+{
+	return (int64_t)digest[0] << 24 | digest[1] << 16 | digest[2] << 8 | digest[3];
+}
+
 static int add_evidence(struct ledger *l, uint8_t hash[KECCAK256_LEN], const struct object *o)
 {
 	keccak256(hash, o->evidence, o->evidence_len);
@@ -105,12 +111,12 @@ static int add_row(struct ledger *l, const struct ledger_receipt *e, const struc
 	if (l->replay)
 		entry_len = 0;
 	if (!o->evidence)
-		return store_run(l->store, "INSERT INTO entry VALUES(?, ?, ?, ?, ?, NULL, ?)", "uutbbb", e->index, e->time, o->type,
-				 e->digest, sizeof(e->digest), e->leaf, sizeof(e->leaf), entry, entry_len);
+		return store_run(l->store, "INSERT INTO entry VALUES(?, ?, ?, ?, ?, ?, NULL, ?)", "uutibbb", e->index, e->time, o->type,
+				 prefix(e->digest), e->digest, sizeof(e->digest), e->leaf, sizeof(e->leaf), entry, entry_len);
 	r = add_evidence(l, hash, o);
 	if (r == 0)
-		r = store_run(l->store, "INSERT INTO entry VALUES(?, ?, ?, ?, ?, ?, ?)", "uutbbbb", e->index, e->time, o->type,
-			      e->digest, sizeof(e->digest), e->leaf, sizeof(e->leaf), hash, sizeof(hash), entry, entry_len);
+		r = store_run(l->store, "INSERT INTO entry VALUES(?, ?, ?, ?, ?, ?, ?, ?)", "uutibbbb", e->index, e->time, o->type,
+			      prefix(e->digest), e->digest, sizeof(e->digest), e->leaf, sizeof(e->leaf), hash, sizeof(hash), entry, entry_len);
 	return r;
 }
 
@@ -279,7 +285,8 @@ int ledger_find(struct ledger *l, struct ledger_receipt *ret, const uint8_t dige
 {
 	struct ledger_receipt e;
 	sqlite3_stmt *row;
-	int r = store_row(l->store, &row, "SELECT idx, time, leaf FROM entry WHERE digest = ?", "b", digest, (size_t)KECCAK256_LEN);
+	int r = store_row(l->store, &row, "SELECT idx, time, leaf FROM entry WHERE prefix = ? AND digest = ?", "ib",
+			  prefix(digest), digest, (size_t)KECCAK256_LEN);
 
 	if (r < 0)
 		return r;

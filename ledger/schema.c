@@ -15,8 +15,10 @@ static const char first[] =
 	" time INTEGER NOT NULL, note TEXT) STRICT;"
 	"CREATE TABLE evidence(hash BLOB PRIMARY KEY, body BLOB NOT NULL) STRICT;"
 	"CREATE TABLE entry(idx INTEGER PRIMARY KEY, time INTEGER NOT NULL, type TEXT NOT NULL,"
-	" digest BLOB NOT NULL UNIQUE, leaf BLOB NOT NULL, evidence BLOB REFERENCES evidence(hash),"
+	" prefix INTEGER NOT NULL, digest BLOB NOT NULL, leaf BLOB NOT NULL, evidence BLOB REFERENCES evidence(hash),"
 	" body BLOB NOT NULL) STRICT;"
+	/* The first four bytes of the digest: the index of whole digests is where most of an append's writing went. */
+	"CREATE INDEX entry_prefix ON entry(prefix);"
 	"CREATE TABLE node(level INTEGER NOT NULL, idx INTEGER NOT NULL, hash BLOB NOT NULL,"
 	" PRIMARY KEY(level, idx)) STRICT, WITHOUT ROWID;"
 	/* last_*: the last posting of the account. A posting names the one before it, so that history needs no index. */

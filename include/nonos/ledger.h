@@ -16,6 +16,10 @@
  * writer's Ed25519 key is in a file of its own. A ledger opened without it
  * takes entries from a journal that somebody else writes.
  *
+ * Nonces: each signer has one series over all types of objects. A nonce must be
+ * above the signer's last one and at most 2^20 further on; those left out can never be used, so a
+ * later object takes back an earlier one that was signed and not submitted.
+ *
  * Time: the writer gives each entry the seconds since 1970 when it took it, never
  * less than the entry before. Height: how many entries there are.
  */
