@@ -4,8 +4,10 @@
 #   contrib/debian/try.sh [DEB NEWER-DEB]
 #
 # Installs it, starts a relay as README says, looks at status and metrics, upgrades
-# while it runs, removes and purges, and checks after each step what is there. Without arguments both packages are built first. The relay runs in a network
-# namespace of its own, which has nothing but a loopback; what this starts ends with it.
+# while it runs, removes and purges, and checks after each step what is there. Then
+# systemd is booted on it and runs the units, also over an upgrade. Without arguments
+# both packages are built first. All runs in namespaces of its own, whose network is a
+# loopback alone but for apt; what this starts and mounts ends with it.
 set -eu
 ROOT=$(cd "$(dirname "$0")/../.." && pwd)
 . "$ROOT/contrib/packages.sh"
@@ -17,7 +19,8 @@ if [ -z "${TRY_INSIDE-}" ]; then
 	# shellcheck disable=SC2086
 	packages_install $PACKAGES_BUILD $PACKAGES_PACKAGE debootstrap iproute2 curl
 	work=$(mktemp -d /tmp/nonos-try.XXXXXX)
-	trap 'rm -rf --one-file-system "$work"' EXIT
+	group=$(findmnt -n -t cgroup2 -o TARGET | head -n 1)/$(basename "$work")
+	trap 'rm -rf --one-file-system "$work"; [ ! -d "$group" ] || find "$group" -depth -type d -exec rmdir {} \;' EXIT
 	if [ $# -eq 2 ]; then
 		old=$(realpath "$1") new=$(realpath "$2")
 	else
@@ -164,9 +167,87 @@ try_remove() {
 	check "purging a package that never ran leaves nothing" [ ! -s "$TRY_INSIDE/left" ]
 }
 
+# Puts a running systemd over the root, as /sbin/init of namespaces of its own; $1 is the root.
+boot() {
+	cat >"$TRY_INSIDE/boot" <<'END'
+set -eu
+mount --bind "$1" "$1"
+cd "$1"
+umount proc 2>/dev/null || true
+mount -t proc proc proc
+mount -t sysfs -o ro sysfs sys
+mount -t cgroup2 cgroup2 sys/fs/cgroup
+mount -t tmpfs -o mode=755 tmpfs run
+mount -t tmpfs -o mode=755 tmpfs dev
+for node in null:3 zero:5 full:7 random:8 urandom:9; do
+	mknod -m 666 "dev/${node%:*}" c 1 "${node#*:}"
+done
+mknod -m 666 dev/tty c 5 0
+mkdir dev/pts dev/shm dev/mqueue dev/hugepages
+mount -t devpts -o newinstance,ptmxmode=666 devpts dev/pts
+mount -t tmpfs tmpfs dev/shm
+ln -s pts/ptmx dev/ptmx
+ln -s /proc/self/fd dev/fd
+ip link set lo up
+mkdir -p oldroot
+pivot_root . oldroot
+umount -l /oldroot
+exec env -i container=chroot PATH=/usr/sbin:/usr/bin:/sbin:/bin /lib/systemd/systemd --show-status=no
+END
+	sh -c 'echo $$ >"$1/cgroup.procs" && exec unshare --mount --pid --fork --net --uts --ipc --cgroup --kill-child \
+		sh "$2" "$3"' - "$GROUP" "$TRY_INSIDE/boot" "$1" >"$TRY_INSIDE/systemd.log" 2>&1 &
+	BOOTED=$!
+	wait_for sh -c "[ -n \"\$(cat /proc/$BOOTED/task/$BOOTED/children)\" ]" || die "systemd does not start"
+	INIT=$(cut -d ' ' -f 1 "/proc/$BOOTED/task/$BOOTED/children")
+	wait_for booted systemctl is-system-running || die "systemd does not come up: $(cat "$TRY_INSIDE/systemd.log")"
+}
+
+booted() {
+	nsenter -t "$INIT" -m -p -n -u -i -r -w env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root \
+		DEBIAN_FRONTEND=noninteractive "$@"
+}
+
+versions() {
+	booted sh -c 'nonosctl version && nonosctl -s /run/nonos-two/control.sock version' | sort -u
+}
+
+# The units themselves, with a relay and an instance: started, upgraded by the package, stopped.
+try_systemd() {
+	GROUP=$(findmnt -n -t cgroup2 -o TARGET | head -n 1)
+	[ -n "$GROUP" ] || { say "no cgroup2 is mounted: the part with systemd is left out"; return; }
+	GROUP=$GROUP/$(basename "$TRY_INSIDE")
+	apt install systemd-sysv /tmp/old.deb
+	cp "$OLD" "$SYSTEM/root/old.deb"
+	cp "$NEW" "$SYSTEM/root/new.deb"
+	mkdir "$GROUP"
+	boot "$SYSTEM"
+	booted nonosctl init --nickname Fresh --yes >/dev/null
+	booted sh -c 'sed -e "/^user/d; s|lib/nonos$|&-two|; s|run/nonos/|run/nonos-two/|; s/:9001/:9002/" /etc/nonos/nonosd.conf \
+		>/etc/nonos/two.conf'
+	booted systemctl start nonosd nonosd@two
+	check "both units run" booted systemctl is-active nonosd nonosd@two
+	one=$(versions)
+	booted dpkg -i /root/new.deb >>"$LOG" 2>&1
+	wait_for both_new "$one" || die "the relays run $(versions)"
+	check "both run the new version: $(versions | tr '\n' ' ')" both_new "$one"
+	check "by taking over, not by a restart" \
+		[ "$(booted systemctl show -p NRestarts --value nonosd nonosd@two | tr -d '\n')" = 00 ]
+	booted systemctl stop nonosd nonosd@two
+	check "they stop in order" [ "$(booted systemctl show -p Result --value nonosd nonosd@two | tr -d '\n')" = successsuccess ]
+	kill -KILL "$INIT"
+	wait "$BOOTED" 2>/dev/null || true
+	find "$GROUP" -depth -type d -exec rmdir {} \;
+}
+
+both_new() {
+	versions >"$TRY_INSIDE/versions"
+	[ "$(wc -l <"$TRY_INSIDE/versions")" = 1 ] && ! grep -qxF "$1" "$TRY_INSIDE/versions"
+}
+
 make_system
 try_install
 try_start
 try_upgrade
 try_remove
+try_systemd
 say "the package installs, runs, upgrades and goes away"
