@@ -151,8 +151,9 @@ static int open_write(struct store *s, int flags)
 {
 	int code = try_open(s, s->path, SQLITE_OPEN_READWRITE | flags);
 
+	/* A daemon that confines itself cannot make SQLite's temporary files, which are elsewhere. */
 	if (code == SQLITE_OK)
-		code = sqlite3_exec(s->db, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
+		code = sqlite3_exec(s->db, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY;"
 				    "PRAGMA foreign_keys = ON; PRAGMA cache_size = -32768;"
 				    "PRAGMA wal_autocheckpoint = 8192", NULL, NULL, NULL);
 	if (code == SQLITE_OK && sqlite3_db_readonly(s->db, "main") == 1)

@@ -347,6 +347,19 @@ static void check_version(struct parse *p)
 				  "\"nonosctl config migrate\" brings it up to date", p->c->config_version, CONFIG_VERSION);
 }
 
+/* What does nothing on a node without a ledger. */
+static void check_no_ledger(struct parse *p)
+{
+	static const enum option_id needs[] = {
+		OPTION_follow, OPTION_journal_listen, OPTION_journal_key, OPTION_auditor_key, OPTION_claim_key,
+	};
+
+	for (size_t i = 0; i < sizeof(needs) / sizeof(needs[0]); i++)
+		if (p->c->line[needs[i]])
+			config_report_add(p->rep, p->name, p->c->line[needs[i]], "\"%s\" needs a \"genesis\"",
+					  option_key(needs[i]));
+}
+
 static void check_ledger(struct parse *p)
 {
 	const struct config *c = p->c;
@@ -356,9 +369,8 @@ static void check_ledger(struct parse *p)
 	if (c->follow && c->journal_key)
 		config_report_add(p->rep, p->name, c->line[OPTION_follow],
 				  "\"follow\" is for nodes that do not write the journal; this one has a \"journal_key\"");
-	if (!c->genesis && (c->follow || c->journal_listen.n))
-		config_report_add(p->rep, p->name, c->line[c->follow ? OPTION_follow : OPTION_journal_listen],
-				  "\"%s\" needs a \"genesis\"", c->follow ? "follow" : "journal_listen");
+	if (!c->genesis)
+		check_no_ledger(p);
 }
 
 static void check_limits(struct parse *p)

@@ -56,6 +56,7 @@ struct follow {
 	uint32_t interval_s, failures;
 	char problem[PROBLEM_CAP];	/* "": none */
 	int64_t contact;		/* wall seconds of the last good answer; 0: never */
+	int64_t asked, current;		/* when the checkpoint at hand, and the last one reached, was asked for */
 
 	char *note;			/* the checkpoint that is being followed; NULL: none */
 	struct checkpoint target;
@@ -110,6 +111,7 @@ static void end_well(struct follow *f)
 	f->problem[0] = '\0';
 	f->failures = 0;
 	f->contact = clock_wall();
+	f->current = f->asked;
 	f->next_ms = clock_now_ms() + f->interval_s * (uint64_t)1000;
 	end_round(f);
 }
@@ -478,6 +480,7 @@ void follow_tick(struct follow *f, uint32_t interval_s)
 	f->interval_s = interval_s;
 	if (f->call || f->ours || clock_now_ms() < f->next_ms)
 		return;
+	f->asked = clock_wall();
 	fetch(f, "/checkpoint", CHECKPOINT_MAX, on_checkpoint);
 }
 
@@ -598,7 +601,7 @@ bool follow_is_syncing(const struct follow *f)
 
 int64_t follow_contact(const struct follow *f)
 {
-	return f->open || f->problem[0] ? 0 : f->contact;
+	return f->open || f->problem[0] ? 0 : f->current;
 }
 
 json_t *follow_status(const struct follow *f)

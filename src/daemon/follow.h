@@ -38,7 +38,7 @@ void follow_hurry(struct follow *f);
 /* Entries are applied that no checkpoint covers yet: what the ledger says now may still be lost. */
 bool follow_is_syncing(const struct follow *f);
 
-/* Wall seconds at which the writer last gave what is here now; 0: it has not yet, or not lately. */
+/* Wall seconds at which the writer was asked for what is here now; 0: it has not answered yet, or not lately. */
 int64_t follow_contact(const struct follow *f);
 
 /* For status; the caller's. */

@@ -284,7 +284,7 @@ int keeper_directory_start(struct keeper *k, char *err, size_t err_cap)
 	char *cache_dir = mem_printf("%s/cache", c->data_dir);
 	struct directory_config dc = {
 		.authorities = c->authority.v, .n_authorities = c->authority.n, .cache_dir = cache_dir,
-		.cache = c->dir_cache, .test_network = c->network == NETWORK_TEST,
+		.cache = c->dir_cache, .microdescs = c->genesis && c->measure, .test_network = c->network == NETWORK_TEST,
 		.bind_v4 = c->bind_address.n ? &c->bind_address.v[0] : NULL,
 	};
 	struct directory_hooks hooks = {

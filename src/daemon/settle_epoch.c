@@ -27,6 +27,7 @@
 enum {
 	EPOCHS_PER_TICK = 16,
 	INTERVAL_S = 3600,		/* of consensuses, where none has been seen */
+	CONSENSUSES_TOLD = 200,		/* in an attestation */
 	LATE_INTERVALS = 3,		/* so long after its end an epoch is closed with what there is */
 };
 
@@ -202,15 +203,105 @@ void settle_epoch_stop(struct settle *s)
 
 /* -- attestations -------------------------------------------------------------------------------- */
 
-/* What others need of a draft: its evidence they have themselves. */
+static json_t *consensuses_of(const json_t *draft)
+{
+	return json_object_get(json_object_get(json_object_get(draft, "attachments"), "evidence"), "consensuses");
+}
+
+/*
+ * What others need of a draft: its evidence they have themselves. Which consensuses it is
+ * made of is told, as long as they fit, because they are the usual difference.
+ */
 static json_t *without_evidence(const json_t *draft)
 {
 	static const char *const names[] = { "domain", "primaryType", "message", "signatures" };
-	json_t *o = json_object();
+	const json_t *row;
+	json_t *o = json_object(), *list = json_array();
+	size_t i;
 
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
 		json_object_set(o, names[i], json_object_get(draft, names[i]));
+	json_array_foreach(consensuses_of(draft), i, row)
+		if (i < CONSENSUSES_TOLD)
+			json_array_append_new(list, json_pack("{s:O, s:O}", "validAfter", json_object_get(row, "validAfter"),
+							      "sha256", json_object_get(row, "sha256")));
+	json_object_set_new(o, "consensuses", list);
 	return o;
+}
+
+static const json_t *same_time(const json_t *list, const json_t *row)
+{
+	const json_t *other;
+	size_t i;
+
+	json_array_foreach(list, i, other)
+		if (json_equal(json_object_get(other, "validAfter"), json_object_get(row, "validAfter")))
+			return other;
+	return NULL;
+}
+
+/* The first consensus of `a` that `b` does not have. */
+static bool say_missing(char why[LEDGER_WHY_CAP], const json_t *a, const json_t *b, const char *where)
+{
+	const json_t *row, *other;
+	size_t i;
+
+	json_array_foreach(a, i, row) {
+		other = same_time(b, row);
+		if (i >= CONSENSUSES_TOLD || (other && json_equal(json_object_get(other, "sha256"), json_object_get(row, "sha256"))))
+			continue;
+		snprintf(why, LEDGER_WHY_CAP, "the consensus of %lld was %s", (long long)json_integer_value(
+			 json_object_get(row, "validAfter")), other ? "another one there" : where);
+		return true;
+	}
+	return false;
+}
+
+/* Where two auditors part: a consensus that one of them missed, or else fields of the message. */
+static void say_difference(char why[LEDGER_WHY_CAP], const json_t *ours, const json_t *theirs)
+{
+	const json_t *here = consensuses_of(ours), *there = json_object_get(theirs, "consensuses"), *v;
+	const char *name;
+	size_t at;
+
+	if (json_is_array(there) && (say_missing(why, here, there, "not taken there") ||
+				     say_missing(why, there, here, "not taken here")))
+		return;
+	at = (size_t)snprintf(why, LEDGER_WHY_CAP, "these differ:");
+	json_object_foreach(json_object_get((json_t *)(uintptr_t)ours, "message"), name, v)
+		if (!json_equal(v, json_object_get(json_object_get(theirs, "message"), name)) && at < LEDGER_WHY_CAP)
+			at += (size_t)snprintf(why + at, LEDGER_WHY_CAP - at, " %s", name);
+}
+
+/* Only auditors sign: one signature of anybody else would spoil the entry. */
+static int check_attestation(struct settle *s, char why[LEDGER_WHY_CAP], const json_t *theirs)
+{
+	const struct genesis_signers *auditors = &ledger_genesis(s->ledger)->auditors;
+	json_t *copy = json_object(), *list = json_array(), *sig;
+	size_t i;
+	int r = 0;
+
+	if (!json_equal(json_object_get(s->draft, "message"), json_object_get(theirs, "message"))) {
+		say_difference(why, s->draft, theirs);
+		r = ERR_MISMATCH;
+	}
+	json_object_set(copy, "domain", json_object_get(s->draft, "domain"));
+	json_object_set(copy, "primaryType", json_object_get(s->draft, "primaryType"));
+	json_object_set(copy, "message", json_object_get(s->draft, "message"));
+	json_object_set(copy, "signatures", list);
+	json_array_foreach(json_object_get(theirs, "signatures"), i, sig) {
+		if (r < 0 || i >= auditors->n)
+			break;
+		json_array_clear(list);
+		json_array_append(list, sig);
+		if (epoch_signers(s->ledger, copy) != 1) {
+			snprintf(why, LEDGER_WHY_CAP, "signature %zu is not by an auditor that genesis names", i);
+			r = ERR_AUTH;
+		}
+	}
+	json_decref(list);
+	json_decref(copy);
+	return r;
 }
 
 int settle_epoch_attestation(struct settle *s, json_t **ret, uint64_t *ret_epoch, char why[LEDGER_WHY_CAP])
@@ -263,12 +354,14 @@ int settle_attest(struct settle *s, struct ctl_call *call, const json_t *attesta
 	if (!l)
 		return ERR_STATE;
 	if (!s->writer)
-		return ctl_fail(call, ERR_STATE, CTL_NOT_NOW, "hand it to the node that writes the journal");
+		return settle_forward(s, call);
 	settle_epoch_tick(s);
 	if (!s->draft)
 		return ctl_fail(call, ERR_NOT_YET, CTL_NOT_NOW, "no epoch waits for auditors here%s%s",
 				s->epoch_problem.text[0] ? ": " : "", s->epoch_problem.text);
-	r = epoch_merge(s->draft, why, attestation);
+	r = check_attestation(s, why, attestation);
+	if (r == 0)
+		r = epoch_merge(s->draft, why, attestation);
 	if (r < 0)
 		return ctl_fail(call, r, CTL_FAILED, "it is not of what this node computed for epoch %" PRIu64 ": %s",
 				s->draft_epoch, why);

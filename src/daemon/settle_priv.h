@@ -59,7 +59,6 @@ struct settle {
 	uint64_t server_retry_ms;
 	struct follow *follow;		/* NULL: this node follows nobody */
 	uint64_t attest_ms;		/* when to try to attest again */
-	uint64_t attested;		/* epochs below this one the writer has our signature of */
 	uint64_t attesting;		/* the epoch that is being handed over */
 	bool attest_waits;		/* for the writer's answer */
 

@@ -17,7 +17,7 @@
 #include "follow.h"
 #include "journal_server.h"
 
-enum { RETRY_MS = 5000, ATTEST_MS = 2000 };
+enum { RETRY_MS = 5000, ATTEST_MS = 2000, AGAIN_MS = 10000 };
 
 static void open_server(struct settle *s)
 {
@@ -55,9 +55,10 @@ static void on_attested(void *arg, const json_t *reply, const char *error)
 
 	s->attest_waits = false;
 	if (json_object_get(reply, "result")) {
-		s->attested = s->attesting + 1;
+		/* Again later, as long as the epoch is not closed: a writer that restarts has forgotten it. */
+		s->attest_ms = clock_now_ms() + AGAIN_MS;
 		settle_problem_set(&s->epoch_problem, not_attested, "");
-		log_notice("The root of an epoch was attested. epoch=%llu", (unsigned long long)s->attesting);
+		log_info("The root of an epoch was attested. epoch=%llu", (unsigned long long)s->attesting);
 	} else if (!reply || json_integer_value(json_object_get(failure, "code")) != CTL_NOT_NOW) {
 		settle_problem_set(&s->epoch_problem, not_attested,
 				   reply ? json_string_value(json_object_get(failure, "message")) : error);
@@ -85,7 +86,7 @@ static void attest(struct settle *s)
 	if (!s->auditor_key || !s->measure || s->attest_waits || clock_now_ms() < s->attest_ms)
 		return;
 	s->attest_ms = clock_now_ms() + ATTEST_MS;
-	if (epoch_next(s->ledger, &epoch) < 0 || epoch < s->attested ||
+	if (epoch_next(s->ledger, &epoch) < 0 ||
 	    follow_contact(s->follow) <= (int64_t)genesis_epoch_start(ledger_genesis(s->ledger), epoch + 1))
 		return;
 	r = settle_epoch_attestation(s, &attestation, &s->attesting, why);

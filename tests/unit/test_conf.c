@@ -126,9 +126,12 @@ static void test_values(void **state)
 		"bandwidth_burst = 512 MiB\n"
 		"max_memory = 1 GiB\n"
 		"create_rate = 0\n"
+		"[ledger]\nclaim_above = 12.5\noperator = 0x19e7e376e7c213b7e7e7e46cc70a5dd086daff2a\n"
 		"[directory]\nnetwork = test\n" AUTHORITY);
 
 	(void)state;
+	assert_int_equal(c->claim_above.lo, UINT64_C(12500000000000000000));
+	assert_string_equal(c->operator, "0x19E7E376E7C213B7E7e7e46cc70A5dD086DAff2A");
 	assert_string_equal(c->data_dir, "/srv/n#1");
 	assert_int_equal(c->workers, 3);
 	assert_int_equal(c->control_socket_mode, 0600);
@@ -231,6 +234,13 @@ static void test_errors(void **state)
 		{ RELAY TEST_NET "[node]\ncontrol_socket_mode = 0999\n", "file:8:", "octal" },
 		{ RELAY TEST_NET "[node]\ncontrol_socket_mode = 0440\n", "file:8:", "octal" },
 		{ RELAY TEST_NET "[node]\nworkers = 65\n", "file:8:", "from 1 to 64" },
+		{ RELAY TEST_NET "[ledger]\nauditor_key = /k\n", "file:8:", "needs a \"genesis\"" },
+		{ RELAY TEST_NET "[ledger]\nclaim_above = 1e3\n", "file:8:", "number of tokens" },
+		{ RELAY TEST_NET "[ledger]\nclaim_above = 100000000000000000000\n", "file:8:", "a token is the unit" },
+		{ RELAY TEST_NET "[ledger]\nclaim_above = 0.0000000000000000001\n", "file:8:", "number of tokens" },
+		{ RELAY TEST_NET "[ledger]\nclaim_fee_cap = 10001\n", "file:8:", "from 0 to 10000" },
+		{ RELAY TEST_NET "[ledger]\noperator = 0x12\n", "file:8:", "40 hexadecimal digits" },
+		{ RELAY TEST_NET "[ledger]\noperator = 0x19E7E376E7C213B7E7e7e46cc70A5dD086DAff2a\n", "file:8:", "mix of cases" },
 		{ RELAY TEST_NET "[node]\nlog_level = loud\n", "file:8:", "error, warn, notice" },
 		{ RELAY TEST_NET "[node]\nshutdown_wait = 2 days\n", "file:8:", "seconds" },
 		{ RELAY TEST_NET "[node]\nshutdown_wait = 30\n", "file:8:", "hours" },

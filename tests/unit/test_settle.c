@@ -1,4 +1,4 @@
-/* Evidence from a measurement: who counts, and what a family is. */
+/* Evidence from a measurement: who counts, and what a family is; and when to claim. */
 #include "config.h"
 
 #include <setjmp.h>
@@ -12,6 +12,7 @@
 
 #include <nonos/err.h>
 
+#include "../../src/daemon/settle_claim.h"
 #include "../../src/daemon/settle_evidence.h"
 
 enum { N = 5 };
@@ -187,6 +188,31 @@ static void test_nothing(void **state)
 	evidence_free(e);
 }
 
+/* By amount, by age, and never for a fee above its share. */
+static void test_claim_is_due(void **state)
+{
+	const struct claim_rule rule = { .above = { 0, 1000 }, .after_s = 3600, .fee_cap_bp = 100 };
+	const struct claim_rule by_amount = { .above = { 0, 1000 }, .fee_cap_bp = 10000 };
+	const struct amount none = { 0, 0 }, huge = { UINT64_MAX, UINT64_MAX };
+
+	(void)state;
+	assert_true(claim_is_due(&rule, amount_u64(1000), 50, none, 100));
+	assert_false(claim_is_due(&rule, amount_u64(999), 50, none, 100));
+	assert_true(claim_is_due(&rule, amount_u64(1), 50, none, 3650));
+	assert_false(claim_is_due(&rule, amount_u64(1), 50, none, 3649));
+	/* The clock went back; nothing was ever due; no age counts. */
+	assert_false(claim_is_due(&rule, amount_u64(1), 5000, none, 100));
+	assert_false(claim_is_due(&rule, none, 0, none, 99999));
+	assert_false(claim_is_due(&by_amount, amount_u64(999), 1, none, 99999999));
+	/* One hundredth at most. */
+	assert_true(claim_is_due(&rule, amount_u64(1000), 50, amount_u64(10), 100));
+	assert_false(claim_is_due(&rule, amount_u64(1000), 50, amount_u64(11), 100));
+	assert_true(claim_is_due(&by_amount, amount_u64(1000), 50, amount_u64(1000), 100));
+	assert_false(claim_is_due(&by_amount, amount_u64(1000), 50, amount_u64(1001), 100));
+	assert_true(claim_is_due(&rule, huge, 50, amount_u64(UINT64_MAX), 100));
+	assert_false(claim_is_due(&rule, amount_u64(1000), 50, huge, 100));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -195,6 +221,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_missing_microdesc, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_families, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_nothing, setup, teardown),
+		cmocka_unit_test(test_claim_is_due),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

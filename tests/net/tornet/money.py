@@ -2,8 +2,7 @@
 
     with Money(net, "ours0", epoch_s=30) as money: ...
 
-The writer is one of ours. Other relays of ours have the genesis, so that they can sign their
-registration; the writer takes it.
+The writer is one of ours; other relays of ours follow its journal, and hand it what their operators sign.
 """
 
 import json
@@ -13,7 +12,7 @@ import subprocess
 import time
 
 from .ours import nonos_tool
-from .util import TornetError
+from .util import HOST, TornetError, pick_port_block
 
 TOKEN = 10 ** 18
 
@@ -28,17 +27,18 @@ def tool(*words, ok=True, timeout=60):
 
 
 class Money:
-    def __init__(self, net, writer, epoch_s=30, auditors=1, threshold=1):
+    def __init__(self, net, writer, epoch_s=30, auditors=1, threshold=1, start_in=0):
         self.net, self.writer, self.epoch_s = net, writer, epoch_s
         self.home = net._path("money")
         os.makedirs(self.home, exist_ok=True)
         self.accounts = {}
+        self.port = pick_port_block(1)
         names = ["auditor%d" % i for i in range(auditors)]
         for name in ["holder"] + names:
             self.make_key(name)
         self.genesis = os.path.join(self.home, "genesis.json")
         self.journal_key = os.path.join(self.home, "journal.key")
-        self.start = int(time.time())
+        self.start = int(time.time()) + start_in
         tool("genesis", "new", self.genesis, "--name", "lab", "--holder", self.accounts["holder"],
              "--key", self.journal_key, "--auditor-threshold", str(threshold),
              "--epoch-seconds", str(epoch_s), "--unbonding-seconds", "60", "--time", str(self.start),
@@ -69,7 +69,10 @@ class Money:
         """Lines of nonosd.conf for a relay of ours."""
         lines = ["ledger:genesis = " + self.genesis]
         if name == self.writer:
-            lines.append("ledger:journal_key = " + self.journal_key)
+            lines += ["ledger:journal_key = " + self.journal_key,
+                      "ledger:journal_listen = %s:%d" % (HOST, self.port)]
+        else:
+            lines += ["ledger:follow = http://%s:%d" % (HOST, self.port), "ledger:follow_interval = 1 s"]
         if auditor:
             lines.append("ledger:auditor_key = " + self.key(auditor))
         return lines
@@ -85,14 +88,21 @@ class Money:
 
     # -- operators --------------------------------------------------------------
     def operator(self, name, relay, stake, days=0):
-        """Make an operator: an account with tokens, that registers the relay and stakes on it."""
+        """Make an operator: an account with tokens, that registers the relay and stakes on it, all at that relay."""
         self.make_key(name)
-        self.ctl("transfer", self.accounts[name], str(stake + 1), "--key-file", self.key("holder"))
-        path = os.path.join(self.home, name + ".registration")
-        self.net.ctl(relay, "relay", "register", "--operator", self.accounts[name], "--out", path)
-        self.ctl("relay", "register", "--object", path, "--key-file", self.key(name))
-        return self.ctl("stake", "deposit", str(stake), "--days", str(days), "--relay", self.relay_id(relay),
-                        "--key-file", self.key(name))
+        receipt = self.ctl("transfer", self.accounts[name], str(stake + 1), "--key-file", self.key("holder"))
+        self.wait_height(relay, receipt["index"] + 1)
+        receipt = self.net.ctl(relay, "relay", "register", "--key-file", self.key(name))
+        self.wait_height(relay, receipt["index"] + 1)
+        return self.net.ctl(relay, "stake", "deposit", str(stake), "--days", str(days), "--key-file", self.key(name))
+
+    def wait_height(self, name, height, timeout=30):
+        """Until a node's copy of the journal has so many entries."""
+        deadline = time.time() + timeout
+        while self.net.ctl(name, "ledger", "head")["height"] < height:
+            if time.time() > deadline:
+                raise TornetError("%s does not follow the journal: %s" % (name, self.net.status(name)["ledger"]))
+            time.sleep(0.1)
 
     def relay_id(self, relay):
         return self.net.ctl(relay, "ledger", "head")["relay_id"][2:]
