@@ -143,7 +143,7 @@ static int read_line(struct http_head *h, const char *line, size_t len)
 	query = memchr(target, '?', h->path_len);
 	if (query)
 		h->path_len = (size_t)(query - target);
-	return memchr(h->path, '\0', h->path_len) ? 400 : 200;
+	return h->path_len == 0 || memchr(h->path, '\0', h->path_len) ? 400 : 200;
 }
 
 int http_head_parse(struct http_head *ret, const char *text, size_t len, size_t body_max)
