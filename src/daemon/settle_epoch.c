@@ -26,6 +26,7 @@
 
 enum {
 	EPOCHS_PER_TICK = 16,
+	RETRY_MS = 5000,		/* after the journal refused, or the disk failed */
 	INTERVAL_S = 3600,		/* of consensuses, where none has been seen */
 	CONSENSUSES_TOLD = 200,		/* in an attestation */
 	LATE_INTERVALS = 3,		/* so long after its end an epoch is closed with what there is */
@@ -134,33 +135,55 @@ static int make_draft(struct settle *s, json_t **ret, uint64_t epoch, char why[L
 	return 0;
 }
 
+/* Auditors that are late hold up everybody's pay: that is a problem, though not one of this node. */
+static void wait_for_auditors(struct settle *s, size_t have, unsigned threshold)
+{
+	const struct genesis *g = ledger_genesis(s->ledger);
+	char why[LEDGER_WHY_CAP];
+
+	if ((uint64_t)clock_wall() < genesis_epoch_start(g, s->draft_epoch + 2)) {
+		settle_problem_set(&s->epoch_problem, not_closed, "");
+		return;
+	}
+	snprintf(why, sizeof(why), "epoch %" PRIu64 " waits for auditors: %zu of %u have signed what this node computed",
+		 s->draft_epoch, have, threshold);
+	settle_problem_set(&s->epoch_problem, not_closed, why);
+}
+
 /* Append the draft when enough have signed it. ERR_AGAIN: not yet. */
 static int submit_draft(struct settle *s)
 {
 	unsigned threshold = ledger_genesis(s->ledger)->auditors.threshold;
+	size_t have = epoch_signers(s->ledger, s->draft);
 	struct ledger_refusal refusal = { 0 };
 	struct ledger_receipt receipt;
 	char why[LEDGER_WHY_CAP + 64];
 	int r;
 
-	if (epoch_signers(s->ledger, s->draft) < threshold)
+	if (have < threshold) {
+		wait_for_auditors(s, have, threshold);
 		return ERR_AGAIN;
+	}
 	r = ledger_submit(s->ledger, &receipt, &refusal, s->draft);
 	if (r == 0) {
 		r = settle_ledger_commit(s);
 	} else if (r == ERR_REFUSED) {
 		snprintf(why, sizeof(why), "the journal refuses its root: %s: %s", refusal_name(refusal.code), refusal.why);
 		settle_problem_set(&s->epoch_problem, not_closed, why);
+		drop_draft(s);
 	} else {
 		settle_ledger_failed(s);
 	}
-	if (r == 0) {
-		log_notice("An epoch is closed. epoch=%" PRIu64 " entry=%" PRIu64, s->draft_epoch, receipt.index);
-		settle_tell(s, "ledger.epoch", json_pack("{s:I, s:I}", "epoch", (json_int_t)s->draft_epoch, "entry",
-							 (json_int_t)receipt.index));
+	if (r < 0) {
+		s->epoch_retry_ms = clock_now_ms() + RETRY_MS;
+		return r;
 	}
+	settle_problem_set(&s->epoch_problem, not_closed, "");
+	log_notice("An epoch is closed. epoch=%" PRIu64 " entry=%" PRIu64, s->draft_epoch, receipt.index);
+	settle_tell(s, "ledger.epoch", json_pack("{s:I, s:I}", "epoch", (json_int_t)s->draft_epoch, "entry",
+						 (json_int_t)receipt.index));
 	drop_draft(s);
-	return r;
+	return 0;
 }
 
 static int draft_next(struct settle *s)
@@ -175,21 +198,17 @@ static int draft_next(struct settle *s)
 		return 0;
 	drop_draft(s);
 	r = make_draft(s, &s->draft, epoch, why);
-	if (r == ERR_NOT_YET)
-		return r;
-	settle_problem_set(&s->epoch_problem, not_closed, r < 0 ? why : "");
-	if (r < 0)
-		return r;
-	s->draft_epoch = epoch;
-	if (epoch_signers(s->ledger, s->draft) < ledger_genesis(s->ledger)->auditors.threshold)
-		log_notice("An epoch waits for other auditors. epoch=%" PRIu64, epoch);
-	return 0;
+	if (r == 0)
+		s->draft_epoch = epoch;
+	else if (r != ERR_NOT_YET)
+		settle_problem_set(&s->epoch_problem, not_closed, why[0] ? why : err_str(r));
+	return r;
 }
 
 void settle_epoch_tick(struct settle *s)
 {
 	/* A follower that is an auditor hands its signature to the writer: settle_share.c. */
-	if (!s->ledger || !s->measure || !s->writer)
+	if (!s->ledger || !s->measure || !s->writer || clock_now_ms() < s->epoch_retry_ms)
 		return;
 	for (int i = 0; i < EPOCHS_PER_TICK; i++)
 		if (draft_next(s) < 0 || submit_draft(s) < 0)

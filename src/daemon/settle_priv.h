@@ -50,7 +50,7 @@ struct settle {
 	size_t n_waiting;
 
 	json_t *draft;			/* the next EpochRoot, while it waits for signatures; or NULL */
-	uint64_t draft_epoch;
+	uint64_t draft_epoch, epoch_retry_ms;
 	struct settle_problem epoch_problem;
 
 	const struct ctl_commands *commands;	/* borrowed; for those who hand objects over */
