@@ -268,8 +268,9 @@ def run(folder):
                 node.process.wait(60)
 
 
-with tempfile.TemporaryDirectory(prefix="nonos-follow-") as temporary:
-    run(temporary)
-for problem in problems:
-    print(problem)
-sys.exit(1 if problems else 0)
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory(prefix="nonos-follow-") as temporary:
+        run(temporary)
+    for problem in problems:
+        print(problem)
+    sys.exit(1 if problems else 0)
