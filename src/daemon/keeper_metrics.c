@@ -101,11 +101,37 @@ static void collect(struct keeper *k, struct metrics_facts *f)
 	}
 }
 
+/* A number or a truth value of settle's status, when it tells it. */
+static void take(int64_t *fact, const json_t *o, const char *name)
+{
+	const json_t *v = json_object_get(o, name);
+
+	if (json_is_integer(v))
+		*fact = json_integer_value(v);
+	else if (json_is_boolean(v))
+		*fact = json_is_true(v);
+}
+
+static void collect_ledger(struct keeper *k, struct metrics_facts *f)
+{
+	json_t *s = k->settle ? settle_status(k->settle) : NULL;
+
+	if (json_is_true(json_object_get(s, "on"))) {
+		f->ledger_problem = !json_is_null(json_object_get(s, "problem"));
+		take(&f->ledger_height, s, "height");
+		take(&f->epochs_closed, s, "epochs_closed");
+		take(&f->epochs_behind, s, "epochs_behind");
+		take(&f->ledger_forked, json_object_get(s, "follow"), "forked");
+	}
+	json_decref(s);
+}
+
 void keeper_metrics_text(struct keeper *k, struct evbuffer *out)
 {
 	struct metrics_facts *f = mem_new(sizeof(*f));
 
 	collect(k, f);
+	collect_ledger(k, f);
 	metrics_format(out, f);
 	free(f);
 }
