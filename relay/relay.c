@@ -324,6 +324,14 @@ int relay_set_onion_keys(struct relay *r, const struct onion_keys *keys)
 	return 0;
 }
 
+void relay_set_rate(struct relay *r, uint64_t rate, uint64_t burst)
+{
+	r->config.limits.bandwidth_rate = rate;
+	r->config.limits.bandwidth_burst = burst;
+	bucket_set(&r->read_bucket, rate, burst);
+	bucket_set(&r->write_bucket, rate, burst);
+}
+
 void relay_set_params(struct relay *r, const struct net_params *params)
 {
 	r->params = *params;

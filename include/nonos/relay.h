@@ -129,6 +129,9 @@ void relay_free(struct relay *r);
 int relay_set_config(struct relay *r, const struct relay_config *config);
 int relay_set_link_keys(struct relay *r, const struct link_keys *keys);
 int relay_set_onion_keys(struct relay *r, const struct onion_keys *keys);
+/* Another part of the bandwidth than the configuration's. */
+void relay_set_rate(struct relay *r, uint64_t rate, uint64_t burst);
+
 void relay_set_params(struct relay *r, const struct net_params *params);
 
 /* Hand over a sealed memfd with a cached document (dirserv.h); the relay closes it. */

@@ -269,6 +269,8 @@ static void second_cb(evutil_socket_t fd, short what, void *arg)
 	bandwidth_update(&k->bandwidth, clock_wall(), c.read_bytes, c.written_bytes);
 	event_second(k, &c);
 	keeper_count(k, &c);
+	if (k->link)
+		keeper_share_rate(k);
 	if (clock_now_ms() - k->bandwidth_saved_ms >= BANDWIDTH_SAVE_MS && keeper_may_write(k))
 		keeper_save_state(k);
 	if (k->moved)

@@ -31,6 +31,7 @@
 #include "own_addr.h"
 #include "sandbox.h"
 #include "settle.h"
+#include "share.h"
 #include "take_over.h"
 #include "team.h"
 #include "totals.h"
@@ -105,6 +106,7 @@ struct keeper {
 	struct totals_file *totals_file;	/* NULL: cannot be written */
 	uint64_t totals_flushed_ms;
 	uint64_t rate, burst;		/* in force, for all workers together; 0: no limit */
+	struct share shares[SHARE_WORKERS_MAX];	/* of `rate`, by worker */
 	bool drain_asked;
 	enum relay_drain withdrawn;	/* what the workers were told last */
 	uint64_t bandwidth_saved_ms, status_told_ms;
@@ -163,6 +165,9 @@ void keeper_open_listeners(struct keeper *k);
 
 /* Make new link credentials and send them. */
 int keeper_renew_link(struct keeper *k);
+
+/* Each second: divide the bandwidth by what each worker uses of it. */
+void keeper_share_rate(struct keeper *k);
 
 /* One worker's share of the limits, which are per daemon. */
 void keeper_share_limits(struct relay_limits *ret, const struct config *c, unsigned n_workers);

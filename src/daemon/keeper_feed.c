@@ -91,7 +91,61 @@ static void feed_log(struct keeper *k, int index)
 	send_to(k, index, MSG_LOG, &body, -1);
 }
 
-static void feed_config(struct keeper *k, int index)
+/* What all workers have together: two processes carry what one may. */
+static void whole_rate(const struct keeper *k, uint64_t *ret_rate, uint64_t *ret_burst)
+{
+	config_rate(ret_rate, ret_burst, k->config, clock_wall());
+	if (k->overlap || k->moved) {
+		*ret_rate /= 2;
+		*ret_burst /= 2;
+	}
+}
+
+/* The part of one worker: of the rate as it was divided last, of the burst in proportion. */
+static void part_of(const struct keeper *k, unsigned index, uint64_t *ret_rate, uint64_t *ret_burst)
+{
+	uint64_t rate, burst;
+
+	whole_rate(k, &rate, &burst);
+	*ret_rate = *ret_burst = 0;
+	if (rate == 0)
+		return;
+	*ret_rate = k->shares[index].rate ? k->shares[index].rate : rate / team_size(k->team) + 1;
+	*ret_burst = (uint64_t)((unsigned __int128)burst * *ret_rate / rate);
+}
+
+void keeper_share_rate(struct keeper *k)
+{
+	uint64_t rate, burst, before[SHARE_WORKERS_MAX];
+	unsigned n = team_size(k->team);
+
+	whole_rate(k, &rate, &burst);
+	for (unsigned i = 0; i < n; i++) {
+		struct member_status m;
+
+		team_status(k->team, i, &m);
+		before[i] = k->shares[i].rate;
+		share_used(&k->shares[i], m.counters->read_bytes > m.counters->written_bytes ? m.counters->read_bytes
+			   : m.counters->written_bytes);
+	}
+	if (rate == 0)
+		return;
+	shares_divide(k->shares, n, rate);
+	for (unsigned i = 0; i < n; i++) {
+		uint8_t buf[16];
+		struct wr body = wr_init(buf, sizeof(buf));
+		uint64_t part, part_burst;
+
+		if (before[i] == k->shares[i].rate)
+			continue;
+		part_of(k, i, &part, &part_burst);
+		wr_u64(&body, part);
+		wr_u64(&body, part_burst);
+		send_to(k, (int)i, MSG_RATE, &body, -1);
+	}
+}
+
+static void feed_config_one(struct keeper *k, unsigned index)
 {
 	const struct config *c = k->config;
 	struct relay_config rc = {
@@ -103,16 +157,25 @@ static void feed_config(struct keeper *k, int index)
 	struct wr body = wr_init(buf, sizeof(buf));
 
 	keeper_share_limits(&rc.limits, c, team_size(k->team));
-	config_rate(&rc.limits.bandwidth_rate, &rc.limits.bandwidth_burst, c, clock_wall());
-	rc.limits.bandwidth_rate /= team_size(k->team);
-	rc.limits.bandwidth_burst /= team_size(k->team);
-	/* Two processes carry what one may. */
-	if (k->overlap || k->moved) {
-		rc.limits.bandwidth_rate /= 2;
-		rc.limits.bandwidth_burst /= 2;
-	}
+	part_of(k, index, &rc.limits.bandwidth_rate, &rc.limits.bandwidth_burst);
 	message_config_write(&body, &rc);
-	send_to(k, index, MSG_CONFIG, &body, -1);
+	send_to(k, (int)index, MSG_CONFIG, &body, -1);
+}
+
+static void feed_config(struct keeper *k, int index)
+{
+	uint64_t rate, burst;
+
+	if (index != EVERYBODY) {
+		feed_config_one(k, (unsigned)index);
+		return;
+	}
+	/* The whole may be another than the parts add up to. */
+	whole_rate(k, &rate, &burst);
+	if (rate)
+		shares_divide(k->shares, team_size(k->team), rate);
+	for (unsigned i = 0; i < team_size(k->team); i++)
+		feed_config_one(k, i);
 }
 
 static void feed_link_keys(struct keeper *k, int index)

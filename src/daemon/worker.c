@@ -282,6 +282,16 @@ static int take_drain(struct worker *w, struct rd *r)
 	return 0;
 }
 
+static int take_rate(struct worker *w, struct rd *r)
+{
+	uint64_t rate = rd_u64(r), burst = rd_u64(r);
+
+	if (rd_done(r) < 0)
+		return ERR_MALFORMED;
+	relay_set_rate(w->relay, rate, burst);
+	return 0;
+}
+
 static int take_frame(struct worker *w, struct frame *f, int fd)
 {
 	switch ((enum message_type)f->row->type) {
@@ -303,6 +313,8 @@ static int take_frame(struct worker *w, struct frame *f, int fd)
 		return take_confine(w);
 	case MSG_DRAIN:
 		return take_drain(w, &f->payload);
+	case MSG_RATE:
+		return take_rate(w, &f->payload);
 	case MSG_WAIT:
 		send_up(w, MSG_READY, NULL);
 		return 0;

@@ -85,7 +85,7 @@ static void read_payload(struct frame *f)
 	case MSG_GIVE_REFUSED: case MSG_GIVE_COUNTERS:
 		message_text_read(sentence, sizeof(sentence), r);
 		break;
-	case MSG_DOCUMENT: case MSG_LISTEN: case MSG_CONFINE: case MSG_WAIT: case MSG_READY: case MSG_REACHED:
+	case MSG_DOCUMENT: case MSG_LISTEN: case MSG_CONFINE: case MSG_WAIT: case MSG_RATE: case MSG_READY: case MSG_REACHED:
 	case MSG_DRAINED: case MSG_TAKE_READY: case MSG_GIVE_SOCKET: case MSG_GIVE_ALL: case MSG_GIVE_DONE:
 		break;
 	}
