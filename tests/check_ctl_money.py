@@ -88,7 +88,12 @@ def check_register(m):
     expect("says how to go on", "--object" in out["next"] and out["file"] == path, True)
     told = m.sign("relay", "register", "--object", path, "--relay-signature", "00" * 64, status=1)
     expect("a wrong signature of the relay", "relay-signature" in told, True)
-    receipt = m.sign("relay", "register", "--object", path)
+    other, keys = f"{m.folder}/other", f"{m.node.home}/data/keys"
+    m.run("key", "master", "new", other)
+    expect("another relay's key", "another relay" in m.run("key", "master", "sign", other, path, status=1), True)
+    signed = m.run("key", "master", "sign", keys, path)
+    expect("what it signs", (signed["operator"], signed["payout"], signed["digest"]), (HOLDER, OTHER, out["digest"]))
+    receipt = m.sign("relay", "register", "--object", path, "--relay-signature", signed["relay_signature"])
     expect("payout", receipt["message"]["payout"], OTHER)
     receipt = m.sign("relay", "register")
     expect("registered anew", (receipt["message"]["payout"], receipt["message"]["operator"]), (HOLDER, HOLDER))

@@ -1,4 +1,4 @@
-/* key master new, key master renew: the Ed25519 master key where no relay runs. */
+/* key master new, renew and sign: the Ed25519 master key where no relay runs. */
 #include "config.h"
 
 #include "ctl.h"
@@ -20,6 +20,7 @@
 #include <nonos/secret.h>
 
 #include "passphrase.h"
+#include "sign.h"
 
 enum { SEALED_MAX = 4096 };
 
@@ -279,4 +280,61 @@ int local_key_master_renew(const struct invocation *in)
 		r = renew(in, master);
 	secret_free(master);
 	return r;
+}
+
+/* Sign nothing but the registration of the very relay that the key is of: what it says was shown by --out. */
+static int sign_registration(json_t **ret, const json_t *object, const char *path, const struct secret *master)
+{
+	static const char type[] = "RelayRegistration";
+	const json_t *message = json_object_get(object, "message");
+	const char *primary = json_string_value(json_object_get(object, "primaryType"));
+	uint8_t ed_id[ED25519_PUB_LEN], sig[ED25519_SIG_LEN];
+	struct typed_hashes h;
+	json_t *own;
+	bool same;
+	int r;
+
+	if (!primary || strcmp(primary, type) != 0)
+		return complain(EXIT_REFUSED, "%s is no %s; a master key signs nothing else", path, type);
+	r = sign_hashes(&h, object, path);
+	if (r != EXIT_OK)
+		return r;
+	ed25519_public(ed_id, secret_data(master));
+	own = json_object();
+	answer_hex(own, "relayId", ed_id, sizeof(ed_id));
+	same = json_equal(json_object_get(own, "relayId"), json_object_get(message, "relayId"));
+	json_decref(own);
+	if (!same)
+		return complain(EXIT_REFUSED, "%s is the registration of another relay than the master key's", path);
+	ed25519_sign(sig, secret_data(master), ed_id, h.digest, sizeof(h.digest));
+	*ret = json_object();
+	json_object_set(*ret, "operator", json_object_get(message, "operator"));
+	json_object_set(*ret, "payout", json_object_get(message, "payout"));
+	answer_hex(*ret, "digest", h.digest, sizeof(h.digest));
+	answer_hex(*ret, "relay_signature", sig, sizeof(sig));
+	json_object_set_new(*ret, "next", json_sprintf("on the relay: nonosctl relay register --object %s --relay-signature HEX, "
+						       "and --key NAME of the operator", path));
+	return EXIT_OK;
+}
+
+int local_key_master_sign(const struct invocation *in)
+{
+	const char *file = param_text(in->params, "object");
+	struct secret *master = NULL;
+	json_t *object = NULL, *answer = NULL;
+	char *path;
+	int dir, r = file_read_json(&object, file, SEALED_MAX * 16, true);
+
+	if (r == EXIT_OK)
+		r = open_master_dir(&dir, &path, param_text(in->params, "directory"));
+	if (r == EXIT_OK) {
+		r = load_master(&master, in, dir, path);
+		close(dir);
+		free(path);
+	}
+	if (r == EXIT_OK)
+		r = sign_registration(&answer, object, file, master);
+	secret_free(master);
+	json_decref(object);
+	return r == EXIT_OK ? print_answer(in, answer) : r;
 }

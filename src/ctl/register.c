@@ -45,8 +45,8 @@ static int write_out(const struct invocation *in, json_t *binding, const char *p
 	}
 	json_object_set_new(binding, "file", json_string(path));
 	json_object_set_new(binding, "next", json_sprintf(
-		"sign the 32 bytes of \"digest\" with the relay's Ed25519 master key, then: nonosctl relay register --object %s "
-		"--relay-signature HEX", path));
+		"where the master key is: nonosctl key master sign DIR %s; then here: nonosctl relay register --object %s "
+		"--relay-signature HEX", path, path));
 	return print_answer(in, binding);
 }
 
