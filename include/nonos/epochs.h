@@ -39,9 +39,10 @@ int epoch_sign(json_t *draft, const uint8_t secret[ETH_SECRET_LEN]);
 
 /*
  * Add the signatures of another auditor's draft. ERR_MISMATCH: not the same message; `why` then says which of
- * its fields differ and where the evidence does.
+ * its fields differ and where the evidence does. ERR_AUTH or ERR_MALFORMED: one of them is not by an auditor of
+ * genesis, or there are more than auditors; none is added.
  */
-int epoch_merge(json_t *into, char why[REWARD_WHY_CAP], const json_t *other);
+int epoch_merge(const struct ledger *l, json_t *into, char why[REWARD_WHY_CAP], const json_t *other);
 
 /* How many different auditors of genesis have signed a draft. */
 size_t epoch_signers(const struct ledger *l, const json_t *draft);

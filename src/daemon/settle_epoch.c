@@ -292,37 +292,6 @@ static void say_difference(char why[LEDGER_WHY_CAP], const json_t *ours, const j
 			at += (size_t)snprintf(why + at, LEDGER_WHY_CAP - at, " %s", name);
 }
 
-/* Only auditors sign: one signature of anybody else would spoil the entry. */
-static int check_attestation(struct settle *s, char why[LEDGER_WHY_CAP], const json_t *theirs)
-{
-	const struct genesis_signers *auditors = &ledger_genesis(s->ledger)->auditors;
-	json_t *copy = json_object(), *list = json_array(), *sig;
-	size_t i;
-	int r = 0;
-
-	if (!json_equal(json_object_get(s->draft, "message"), json_object_get(theirs, "message"))) {
-		say_difference(why, s->draft, theirs);
-		r = ERR_MISMATCH;
-	}
-	json_object_set(copy, "domain", json_object_get(s->draft, "domain"));
-	json_object_set(copy, "primaryType", json_object_get(s->draft, "primaryType"));
-	json_object_set(copy, "message", json_object_get(s->draft, "message"));
-	json_object_set(copy, "signatures", list);
-	json_array_foreach(json_object_get(theirs, "signatures"), i, sig) {
-		if (r < 0 || i >= auditors->n)
-			break;
-		json_array_clear(list);
-		json_array_append(list, sig);
-		if (epoch_signers(s->ledger, copy) != 1) {
-			snprintf(why, LEDGER_WHY_CAP, "signature %zu is not by an auditor that genesis names", i);
-			r = ERR_AUTH;
-		}
-	}
-	json_decref(list);
-	json_decref(copy);
-	return r;
-}
-
 int settle_epoch_attestation(struct settle *s, json_t **ret, uint64_t *ret_epoch, char why[LEDGER_WHY_CAP])
 {
 	json_t *draft = NULL;
@@ -368,7 +337,7 @@ int settle_attest(struct settle *s, struct ctl_call *call, const json_t *attesta
 	struct ledger *l = settle_ledger(s, call);
 	char why[LEDGER_WHY_CAP] = "";
 	size_t n;
-	int r;
+	int r = 0;
 
 	if (!l)
 		return ERR_STATE;
@@ -378,9 +347,12 @@ int settle_attest(struct settle *s, struct ctl_call *call, const json_t *attesta
 	if (!s->draft)
 		return ctl_fail(call, ERR_NOT_YET, CTL_NOT_NOW, "no epoch waits for auditors here%s%s",
 				s->epoch_problem.text[0] ? ": " : "", s->epoch_problem.text);
-	r = check_attestation(s, why, attestation);
+	if (!json_equal(json_object_get(s->draft, "message"), json_object_get(attestation, "message"))) {
+		say_difference(why, s->draft, attestation);
+		r = ERR_MISMATCH;
+	}
 	if (r == 0)
-		r = epoch_merge(s->draft, why, attestation);
+		r = epoch_merge(l, s->draft, why, attestation);
 	if (r < 0)
 		return ctl_fail(call, r, CTL_FAILED, "it is not of what this node computed for epoch %" PRIu64 ": %s",
 				s->draft_epoch, why);

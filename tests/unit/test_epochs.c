@@ -339,20 +339,54 @@ static void two_auditors(void **state)
 	assert_int_equal(epoch_signers(w->l, a), 1);
 	person_secret(secret, 2);
 	assert_int_equal(epoch_sign(b, secret), 0);
-	assert_int_equal(epoch_merge(a, why, b), 0);
-	assert_int_equal(epoch_merge(a, why, b), 0);
+	assert_int_equal(epoch_merge(w->l, a, why, b), 0);
+	assert_int_equal(epoch_merge(w->l, a, why, b), 0);
 	assert_int_equal(epoch_signers(w->l, a), 2);
 	json_decref(b);
 
 	e->relays[2].weight_sum++;
 	assert_int_equal(epoch_draft(theirs, &b, why, e, (uint64_t)e->to), 0);
 	evidence_free(e);
-	assert_int_equal(epoch_merge(a, why, b), ERR_MISMATCH);
+	assert_int_equal(epoch_merge(w->l, a, why, b), ERR_MISMATCH);
 	assert_non_null(strstr(why, "row 2"));
 	json_decref(b);
 	assert_int_equal(submit(w->l, a, NULL), REFUSED_NOT);
 	ledger_close(theirs);
 	expect_verified(w->l);
+}
+
+/* Whoever has one good signature must not get a bad one into the draft with it: the fold would refuse all. */
+static void spoiled_attestation(void **state)
+{
+	static const struct {
+		unsigned who[4];
+		size_t n;
+		int r;
+	} rows[] = {
+		{ { 2, 7 }, 2, ERR_AUTH }, { { 7 }, 1, ERR_AUTH }, { { 2, 2, 7 }, 3, ERR_AUTH }, { { 2, 2, 2, 7 }, 4, ERR_MALFORMED },
+		{ { 2, 2, 2 }, 3, 0 },
+	};
+	struct world *w = *state;
+	uint8_t secret[ETH_SECRET_LEN];
+	char why[REWARD_WHY_CAP] = "";
+	struct evidence *e;
+	json_t *a, *b;
+
+	pass_epoch(w->g, 0);
+	e = usual_evidence(w->g, 0);
+	assert_int_equal(epoch_draft(w->l, &a, why, e, (uint64_t)e->to), 0);
+	evidence_free(e);
+	person_secret(secret, 1);
+	assert_int_equal(epoch_sign(a, secret), 0);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		b = json_pack("{s:O, s:O, s:O}", "domain", json_object_get(a, "domain"), "primaryType",
+			      json_object_get(a, "primaryType"), "message", json_object_get(a, "message"));
+		signed_object(b, rows[i].who, rows[i].n);
+		assert_int_equal(epoch_merge(w->l, a, why, b), rows[i].r);
+		assert_int_equal(json_array_size(json_object_get(a, "signatures")), rows[i].r ? 1 : 2);
+		json_decref(b);
+	}
+	assert_int_equal(submit(w->l, a, NULL), REFUSED_NOT);
 }
 
 static void questions(void **state)
@@ -521,7 +555,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		test(pays), test(once_and_in_order), test(forgeries), test(odd_evidence), test(abnormal),
-		test(nothing_measured), test(register_at_end), test(catching_up), test(two_auditors), test(questions), test(inputs),
+		test(nothing_measured), test(register_at_end), test(catching_up), test(two_auditors),
+		test(spoiled_attestation), test(questions), test(inputs),
 		cmocka_unit_test_setup_teardown(anyone, setup_anyone, teardown),
 	};
 
