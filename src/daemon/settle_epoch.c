@@ -25,7 +25,7 @@
 #include "settle_evidence.h"
 
 enum {
-	EPOCHS_PER_TICK = 16,
+	TICK_US = 500 * 1000,		/* epochs are closed one after the other for so long; the rest a second later */
 	RETRY_MS = 5000,		/* after the journal refused, or the disk failed */
 	INTERVAL_S = 3600,		/* of consensuses, where none has been seen */
 	CONSENSUSES_TOLD = 200,		/* in an attestation */
@@ -207,11 +207,13 @@ static int draft_next(struct settle *s)
 
 void settle_epoch_tick(struct settle *s)
 {
+	uint64_t began = clock_precise_us();
+
 	/* A follower that is an auditor hands its signature to the writer: settle_share.c. */
 	if (!s->ledger || !s->measure || !s->writer || clock_now_ms() < s->epoch_retry_ms)
 		return;
-	for (int i = 0; i < EPOCHS_PER_TICK; i++)
-		if (draft_next(s) < 0 || submit_draft(s) < 0)
+	while (draft_next(s) == 0 && submit_draft(s) == 0)
+		if (clock_precise_us() - began >= TICK_US)
 			return;
 }
 
