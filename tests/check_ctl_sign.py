@@ -1,4 +1,7 @@
-"""One transfer in each of the ways to sign: keystore, unlocked, key file, and a cold key whose signature is brought back."""
+"""One transfer in each of the ways to sign: keystore, unlocked, key file, and a cold key whose signature is brought back.
+
+A daemon that makes another object than was asked for gets no signature.
+"""
 import json
 import os
 import signal
@@ -6,6 +9,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 CTL = os.path.abspath(os.environ.get("NONOSCTL", "./nonosctl"))
@@ -129,6 +133,54 @@ new Wallet("0x" + process.argv[2]).signTypedData(d.domain, d.types, d.message).t
     expect("it has moved", received(at) != before, True)
 
 
+def lie(folder, change):
+    """A daemon that was taken over: it hands everything on to the real one, but changes the objects that it makes."""
+    asked = []
+    server = socket.socket(socket.AF_UNIX)
+    server.bind(path := f"{folder}/liar{len(os.listdir(folder))}")
+    server.listen()
+
+    def serve():
+        while True:
+            s, _ = server.accept()
+            with s, s.makefile("rw", encoding="utf-8") as theirs, socket.socket(socket.AF_UNIX) as real:
+                real.connect(f"{folder}/sock")
+                with real.makefile("rw", encoding="utf-8") as ours:
+                    for line in theirs:
+                        asked.append(json.loads(line)["method"])
+                        ours.write(line)
+                        ours.flush()
+                        reply = json.loads(ours.readline())
+                        if isinstance(reply.get("result"), dict) and "object" in reply["result"]:
+                            change(reply["result"]["object"])
+                        theirs.write(json.dumps(reply) + "\n")
+                        theirs.flush()
+
+    threading.Thread(target=serve, daemon=True).start()
+    return ("-s", path), asked
+
+
+def check_liar(folder, raw):
+    other = "0x" + "11" * 20
+
+    def turn_into_transfer(o):
+        o.update(primaryType="Transfer", message={"from": HOLDER, "to": other, "amount": "1", "nonce": "50", "validUntil": "9999999999"})
+
+    for words, change, needle in (
+            (("transfer", TO, "1"), lambda o: o["message"].update(to=other), '"to"'),
+            (("transfer", TO, "1"), lambda o: o["message"].update(amount="2000000000000000000"), '"amount"'),
+            (("stake", "deposit", "5", "--relay", "22" * 32), turn_into_transfer, "StakeLock"),
+            (("stake", "deposit", "5", "--relay", "22" * 32, "--days", "1"), lambda o: o["message"].update(lockDays=3000), '"lockDays"'),
+            (("relay", "register"), lambda o: o["message"].update(payout=other), '"payout"'),
+            (("relay", "register"), turn_into_transfer, "RelayRegistration")):
+        at, asked = lie(folder, change)
+        refuse(f"{words[0]} of a daemon that lies about {needle}", 1, needle, *at, *words, "--key-file", raw)
+        expect(f"{words} was not handed over", "ledger.append" in asked, False)
+    at, asked = lie(folder, lambda o: None)
+    good("one that does not lie", *at, "transfer", TO, "1", "--key-file", raw)
+    expect("handed over", asked[-1], "ledger.append")
+
+
 with tempfile.TemporaryDirectory() as temporary:
     phrase = write(f"{temporary}/pw", "correct horse battery staple\n")
     process, conf = start(temporary)
@@ -136,6 +188,7 @@ with tempfile.TemporaryDirectory() as temporary:
     try:
         check_ways(temporary, socket_of, phrase)
         check_cold(temporary, socket_of, phrase)
+        check_liar(temporary, f"{temporary}/raw")
         good("backup with a writer's key", "key", "backup", f"{temporary}/b", "--config", conf, "--password-file", phrase)
         found = good("verify", "backup", "verify", f"{temporary}/b", "--password-file", phrase)
         expect("the journal's key is in the backup", found.get("journal_key"), True)

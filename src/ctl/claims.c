@@ -51,14 +51,23 @@ static int write_bundle(const struct invocation *in, json_t *account, const char
 /* Sign and submit the claim; *ret_done is what the answer says of it. */
 static int submit_claim(const struct invocation *in, json_t *account)
 {
-	json_t *draft, *object;
+	const json_t *whose = json_object_get(account, "account");
+	json_t *draft, *object, *fields;
 	int r = daemon_call(&draft, &in->options, "rewards.draft", account);
 
 	if (r != EXIT_OK)
 		return r;
 	object = json_incref(json_object_get(draft, "object"));
 	json_decref(draft);
-	return object_finish(in, object);
+	fields = json_object();
+	if (whose)
+		json_object_set(fields, "recipient", (json_t *)(uintptr_t)whose);
+	r = object_expect(object, "RewardClaim", fields);
+	json_decref(fields);
+	if (r == EXIT_OK)
+		return object_finish(in, object);
+	json_decref(object);
+	return r;
 }
 
 int local_rewards_claim(const struct invocation *in)

@@ -8,6 +8,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include <nonos/amount.h>
 #include <nonos/err.h>
@@ -64,6 +65,30 @@ int object_template(json_t **ret, const struct invocation *in, const char *type,
 	return *ret ? EXIT_OK : complain(EXIT_NO_ANSWER, "the daemon's answer has no object");
 }
 
+/* Letters of both cases are one: values are numbers, addresses and hexadecimal digits. */
+static bool says(const json_t *message, const char *name, const json_t *want)
+{
+	const json_t *v = json_object_get(message, name);
+
+	if (json_is_string(v) && json_is_string(want))
+		return strcasecmp(json_string_value(v), json_string_value(want)) == 0;
+	return json_equal(v, want);
+}
+
+int object_expect(const json_t *object, const char *type, const json_t *fields)
+{
+	const char *made = json_string_value(json_object_get(object, "primaryType")), *name;
+	json_t *want;
+
+	if (!made || strcmp(made, type) != 0)
+		return complain(EXIT_REFUSED, "the daemon made another object than a %s, so it is not signed: is it yours?", type);
+	json_object_foreach((json_t *)(uintptr_t)fields, name, want)
+		if (!says(json_object_get(object, "message"), name, want))
+			return complain(EXIT_REFUSED, "the daemon's %s has another \"%s\" than was asked for, so it is not signed: is it "
+					"yours?", type, name);
+	return EXIT_OK;
+}
+
 int object_submit(const struct invocation *in, const json_t *object)
 {
 	char *text = json_dumps(object, JSON_COMPACT);
@@ -101,11 +126,16 @@ int object_finish(const struct invocation *in, json_t *object)
 
 int object_make(const struct invocation *in, const char *type, json_t *fields)
 {
-	json_t *object;
+	json_t *object = NULL;
 	int r = object_template(&object, in, type, fields);
 
+	if (r == EXIT_OK)
+		r = object_expect(object, type, fields);
 	json_decref(fields);
-	return r == EXIT_OK ? object_finish(in, object) : r;
+	if (r == EXIT_OK)
+		return object_finish(in, object);
+	json_decref(object);
+	return r;
 }
 
 /* -- commands ------------------------------------------------------------------------------- */

@@ -17,6 +17,12 @@ void object_put_tokens(json_t *fields, const char *name, const char *tokens);
 /* Ask the daemon for {"domain", "primaryType", "message"}; *ret is the caller's. */
 int object_template(json_t **ret, const struct invocation *in, const char *type, const json_t *fields);
 
+/*
+ * Whether an object that the daemon made is of `type` and says what was asked for in `fields`. A daemon that was
+ * taken over must not get anything else signed with the key of somebody's money.
+ */
+int object_expect(const json_t *object, const char *type, const json_t *fields);
+
 /* Template, sign, submit and print; takes over `fields`. Returns the exit status. */
 int object_make(const struct invocation *in, const char *type, json_t *fields);
 

@@ -33,6 +33,23 @@ static int ask_binding(json_t **ret, const struct invocation *in, const struct e
 	return r;
 }
 
+/* Whom the relay belongs to, and who is paid, is what was asked for. */
+static int check_binding(const struct invocation *in, const json_t *binding, const struct eth_addr *operator)
+{
+	const char *payout = param_text(in->params, "payout");
+	json_t *fields = json_object();
+	int r;
+
+	answer_address(fields, "operator", operator);
+	if (payout)
+		json_object_set_new(fields, "payout", json_string(payout));
+	else
+		answer_address(fields, "payout", operator);
+	r = object_expect(json_object_get(binding, "object"), "RelayRegistration", fields);
+	json_decref(fields);
+	return r;
+}
+
 /* With an offline master key: keep what it has to sign. */
 static int write_out(const struct invocation *in, json_t *binding, const char *path)
 {
@@ -68,7 +85,7 @@ static int from_daemon(json_t **ret, const struct invocation *in)
 {
 	const char *out = param_text(in->params, "out");
 	struct eth_addr operator;
-	json_t *binding;
+	json_t *binding = NULL;
 	int r;
 
 	if (out && param_text(in->params, "operator")) {
@@ -80,8 +97,12 @@ static int from_daemon(json_t **ret, const struct invocation *in)
 	}
 	if (r == EXIT_OK)
 		r = ask_binding(&binding, in, &operator);
-	if (r != EXIT_OK)
+	if (r == EXIT_OK)
+		r = check_binding(in, binding, &operator);
+	if (r != EXIT_OK) {
+		json_decref(binding);
 		return r;
+	}
 	if (out) {
 		*ret = NULL;
 		return write_out(in, binding, out);
