@@ -76,16 +76,24 @@ static int fill_relay(struct reward_relay *r, const struct reward_params *p, con
 static int fill(struct ledger *l, struct epoch_terms *t, char *why, const struct evidence *m, struct amount reserve)
 {
 	struct reward_epoch *e = mem_new(sizeof(*e));
+	bool crowded = l->genesis->policy == POLICY_NONOS_1 && t->reg->n > REWARD_RELAYS_MAX;
 
 	t->rewards = e;
 	e->params = l->genesis->rewards;
 	e->reserve = reserve;
 	e->seen = (uint32_t)m->n_consensuses;
 	e->relays = mem_new_array(t->reg->n + 1, sizeof(*e->relays));
-	for (; e->n_relays < t->reg->n; e->n_relays++) {
-		const struct ledger_relay *relay = &t->reg->relays[e->n_relays];
+	for (size_t i = 0; i < t->reg->n; i++) {
+		const struct ledger_relay *relay = &t->reg->relays[i];
+		const struct evidence_relay *row = find_measured(m, relay);
 
-		if (fill_relay(&e->relays[e->n_relays], &e->params, relay, find_measured(m, relay)) < 0) {
+		/*
+		 * Registering costs nothing, and must not keep the others from being paid. Who was not measured has no
+		 * credit and joins nobody: left out, he changes nothing. Of evidence there are never too many rows.
+		 */
+		if (crowded && !row)
+			continue;
+		if (fill_relay(&e->relays[e->n_relays++], &e->params, relay, row) < 0) {
 			doc_fail(why, "the stakes of a relay leave their range");
 			return ERR_RANGE;
 		}

@@ -9,6 +9,8 @@
  *
  * The register of an epoch is that of {ledger_height_at(end), end}. An epoch whose evidence is not normal
  * (evidence_state()) takes the measurements of the last normal one, and all zeros when there was none.
+ * When more than REWARD_RELAYS_MAX are registered, nonos-1 computes with those that were measured alone: the
+ * others have no credit.
  */
 #ifndef NONOS_EPOCHS_H
 #define NONOS_EPOCHS_H

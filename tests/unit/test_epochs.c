@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <sqlite3.h>
 
 #include <nonos/anyone_rewards.h>
 #include <nonos/clock.h>
@@ -389,6 +390,32 @@ static void spoiled_attestation(void **state)
 	assert_int_equal(submit(w->l, a, NULL), REFUSED_NOT);
 }
 
+/* Registering costs nothing: however many do, those that run are paid. */
+static void crowd(void **state)
+{
+	static const char crowd_sql[] =
+		"WITH RECURSIVE n(i) AS (VALUES(1) UNION ALL SELECT i + 1 FROM n WHERE i <= 100000)"
+		" INSERT INTO registration SELECT randomblob(32), 1, randomblob(20), zeroblob(20), zeroblob(20) FROM n";
+	struct world *w = *state;
+	struct ledger *l = world_open(w->dir, w->g);
+	char path[128];
+	sqlite3 *db;
+
+	populate(l);
+	close_epoch(l);
+	ledger_close(l);
+	snprintf(path, sizeof(path), "%s/ledger.db", w->dir);
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, crowd_sql, NULL, NULL, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_close(db), SQLITE_OK);
+	l = world_open(w->dir, w->g);
+	close_epoch(l);
+	assert_false(amount_is_zero(paid_by(l, 1)));
+	/* The reserve of an epoch is what the one before left, so that this one pays a little less. */
+	assert_true(amount_cmp(paid_by(l, 1), paid_by(l, 0)) < 0);
+	ledger_close(l);
+}
+
 static void questions(void **state)
 {
 	struct world *w = *state;
@@ -556,7 +583,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		test(pays), test(once_and_in_order), test(forgeries), test(odd_evidence), test(abnormal),
 		test(nothing_measured), test(register_at_end), test(catching_up), test(two_auditors),
-		test(spoiled_attestation), test(questions), test(inputs),
+		test(spoiled_attestation), test(crowd), test(questions), test(inputs),
 		cmocka_unit_test_setup_teardown(anyone, setup_anyone, teardown),
 	};
 
