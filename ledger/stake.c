@@ -3,7 +3,8 @@
  * relay for a number of days; the stake's id is the digest that was signed.
  * StakeRelease, once the lock has ended, takes a part or all of it out: that part
  * counts no more from then on, and returns to the account when the unbonding
- * time is over, with the first entry after that. Nothing slashes.
+ * time is over, with the first entry after that, or a later one when many parts are due
+ * (DUE_MAX an entry): what one entry costs must have a bound. Nothing slashes.
  */
 #include "config.h"
 
@@ -16,7 +17,7 @@
 #include <nonos/err.h>
 #include <nonos/mem.h>
 
-enum { DAY_S = 86400, LOCK_DAYS_MAX = 3650 };
+enum { DAY_S = 86400, LOCK_DAYS_MAX = 3650, DUE_MAX = 100 };
 
 /* -- locking ----------------------------------------------------------------------- */
 
@@ -158,25 +159,32 @@ static int find_next_due(struct ledger *l)
 	return 0;
 }
 
-int stake_due(struct ledger *l)
+/* Pay the first part that is due; ERR_NOT_FOUND. */
+static int pay_due(struct ledger *l)
 {
 	struct eth_addr account;
+	struct account from, to;
 	struct amount amount;
+	int r = take_due(l, &account, &amount);
+
+	if (r < 0)
+		return r;
+	from = account_of(ACCOUNT_STAKE, &account);
+	to = account_of(ACCOUNT_ADDRESS, &account);
+	r = ledger_move(l, &from, &to, amount);
+	return r == ERR_REFUSED ? store_damaged(l->store, "a stake account does not hold what is unbonding") : r;
+}
+
+int stake_due(struct ledger *l)
+{
 	int r = l->due_known ? 0 : find_next_due(l);
 
 	if (r < 0 || l->fold.time < l->next_due)
 		return r;
 	l->due_known = false;
 	l->fold.why = "unbonding";
-	while ((r = take_due(l, &account, &amount)) == 0) {
-		struct account from = account_of(ACCOUNT_STAKE, &account), to = account_of(ACCOUNT_ADDRESS, &account);
-
-		r = ledger_move(l, &from, &to, amount);
-		if (r == ERR_REFUSED)
-			r = store_damaged(l->store, "a stake account does not hold what is unbonding");
-		if (r < 0)
-			return r;
-	}
+	for (int n = 0; n < DUE_MAX && r == 0; n++)
+		r = pay_due(l);
 	return r == ERR_NOT_FOUND ? 0 : r;
 }
 

@@ -312,6 +312,30 @@ static void stakes(void **state)
 	expect_verified(w->l);
 }
 
+/* However many parts are due at once, an entry pays a hundred of them: the first that were due. */
+static void many_due(void **state)
+{
+	struct world *w = *state;
+	struct ledger_receipt big;
+
+	assert_int_equal(submit(w->l, transfer(w->l, 0, 1, "1000" TOKEN), NULL), REFUSED_NOT);
+	assert_int_equal(submit(w->l, registration(w->l, 1, 1, 7), NULL), REFUSED_NOT);
+	assert_int_equal(submit(w->l, stake_lock(w->l, 1, 7, "1000" TOKEN, 0), &big), REFUSED_NOT);
+	for (int i = 0; i < 250; i++)
+		assert_int_equal(submit(w->l, stake_release(w->l, 1, big.digest, "1" TOKEN), NULL), REFUSED_NOT);
+	clock_set_manual(1000, T0 + 10 + 7 * DAY);
+	assert_int_equal(submit(w->l, transfer(w->l, 1, 2, "101" TOKEN), NULL), REFUSED_OVERDRAWN);
+	assert_int_equal(submit(w->l, transfer(w->l, 1, 2, "100" TOKEN), NULL), REFUSED_NOT);
+	expect_amount(balance_of(w->l, ACCOUNT_STAKE, 1), "900");
+	assert_int_equal(submit(w->l, transfer(w->l, 0, 2, "1"), NULL), REFUSED_NOT);
+	expect_amount(balance_of(w->l, ACCOUNT_STAKE, 1), "800");
+	assert_int_equal(submit(w->l, transfer(w->l, 0, 2, "1"), NULL), REFUSED_NOT);
+	expect_amount(balance_of(w->l, ACCOUNT_STAKE, 1), "750");
+	assert_int_equal(submit(w->l, transfer(w->l, 1, 2, "151" TOKEN), NULL), REFUSED_OVERDRAWN);
+	assert_int_equal(submit(w->l, transfer(w->l, 1, 2, "150" TOKEN), NULL), REFUSED_NOT);
+	expect_verified(w->l);
+}
+
 static void revenue(void **state)
 {
 	struct world *w = *state;
@@ -402,6 +426,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(malformed, setup, teardown),
 		cmocka_unit_test_setup_teardown(registrations, setup, teardown),
 		cmocka_unit_test_setup_teardown(stakes, setup, teardown),
+		cmocka_unit_test_setup_teardown(many_due, setup, teardown),
 		cmocka_unit_test_setup_teardown(revenue, setup, teardown),
 		cmocka_unit_test_setup_teardown(history, setup, teardown),
 		cmocka_unit_test_setup_teardown(heights, setup, teardown),
