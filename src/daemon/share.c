@@ -24,13 +24,16 @@ static uint64_t recent(const struct share *s)
 	return most > s->rate ? s->rate : most;
 }
 
-/* What a worker would take: all, when it takes all it may, for nobody knows how much more it wants. */
+/*
+ * What a worker would take. Of one that takes all it may nobody knows how much more it wants: it is
+ * offered more each second, so that a short burst does not cost another worker its half.
+ */
 static uint64_t demand(const struct share *s, uint64_t least, uint64_t total)
 {
 	uint64_t used = recent(s);
 
 	if (used / HUNGRY_PERCENT >= s->rate / 100)
-		return total;
+		return 2 * used + total / 8 + least;
 	return used / 100 * HEADROOM_PERCENT + least;
 }
 
