@@ -105,7 +105,8 @@ def test_kill_the_worker_of_a_transfer(lab, relay):
     # Mostly a fraction of a second. In about one run of five the stream only ends by the download's own
     # time-out of 60 s: seen with ss 4 s after the kill, no socket of the dead worker is left in any process, and
     # tor's relay0 has closed its end of the link, too; but the client still has the circuit as BUILT. What
-    # relay0 should have sent on is a DESTROY, which is between two tors.
+    # relay0 should have sent on is a DESTROY, which is between two tors: with a stock tor killed in this
+    # place one stream of six ended as late.
     transfer.join(90 * SLOW)
     assert not transfer.is_alive(), "the client was not told"
     deadline = time.time() + 20 * SLOW
