@@ -4,6 +4,7 @@ A daemon that makes another object than was asked for gets no signature.
 """
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -133,8 +134,11 @@ new Wallet("0x" + process.argv[2]).signTypedData(d.domain, d.types, d.message).t
     expect("it has moved", received(at) != before, True)
 
 
-def lie(folder, change):
-    """A daemon that was taken over: it hands everything on to the real one, but changes the objects that it makes."""
+def lie(folder, change, mute=None):
+    """A daemon that was taken over: it hands everything on to the real one, but changes the objects that it makes.
+
+    It never answers the method `mute`.
+    """
     asked = []
     server = socket.socket(socket.AF_UNIX)
     server.bind(path := f"{folder}/liar{len(os.listdir(folder))}")
@@ -151,6 +155,8 @@ def lie(folder, change):
                         ours.write(line)
                         ours.flush()
                         reply = json.loads(ours.readline())
+                        if asked[-1] == mute:
+                            break
                         if isinstance(reply.get("result"), dict) and "object" in reply["result"]:
                             change(reply["result"]["object"])
                         theirs.write(json.dumps(reply) + "\n")
@@ -181,6 +187,20 @@ def check_liar(folder, raw):
     expect("handed over", asked[-1], "ledger.append")
 
 
+def check_lost_answer(folder, at, raw):
+    """Taken, but the receipt is lost: giving the command again would pay twice, so it says how to find out."""
+    before = received(at)
+    mute, _ = lie(folder, lambda o: None, "ledger.append")
+    code, out, err = ctl(*mute, "transfer", TO, "1", "--key-file", raw)
+    expect("no receipt", (code, out), (4, ""))
+    said = re.search(r'"nonosctl (ledger proof --digest 0x[0-9a-f]{64})" tells', err)
+    expect("it says how to find out", bool(said), True)
+    if said:
+        proof = good("find out", *at, *said[1].split())
+        expect("the very one", json.loads(proof["entry"])["message"]["amount"], str(10**18))
+    expect("it was taken", received(at) != before, True)
+
+
 with tempfile.TemporaryDirectory() as temporary:
     phrase = write(f"{temporary}/pw", "correct horse battery staple\n")
     process, conf = start(temporary)
@@ -189,6 +209,7 @@ with tempfile.TemporaryDirectory() as temporary:
         check_ways(temporary, socket_of, phrase)
         check_cold(temporary, socket_of, phrase)
         check_liar(temporary, f"{temporary}/raw")
+        check_lost_answer(temporary, socket_of, f"{temporary}/raw")
         good("backup with a writer's key", "key", "backup", f"{temporary}/b", "--config", conf, "--password-file", phrase)
         found = good("verify", "backup", "verify", f"{temporary}/b", "--password-file", phrase)
         expect("the journal's key is in the backup", found.get("journal_key"), True)

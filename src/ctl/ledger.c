@@ -11,6 +11,7 @@
 #include <strings.h>
 
 #include <nonos/amount.h>
+#include <nonos/encode.h>
 #include <nonos/err.h>
 #include <nonos/mem.h>
 
@@ -107,6 +108,19 @@ int object_submit(const struct invocation *in, const json_t *object)
 	return print_answer(in, answer);
 }
 
+/* Whoever gives the command again makes another object, with the next nonce: he may pay twice. */
+static void say_unknown(const json_t *object)
+{
+	char digest[2 * KECCAK256_LEN + 1];
+	struct typed_hashes h;
+
+	if (sign_hashes(&h, object, "the object") != EXIT_OK)
+		return;
+	hex_encode(digest, h.digest, sizeof(h.digest));
+	complain(EXIT_NO_ANSWER, "it is not known whether it was taken, and giving the command again would make a second one; "
+		 "\"nonosctl ledger proof --digest 0x%s\" tells", digest);
+}
+
 int object_finish(const struct invocation *in, json_t *object)
 {
 	json_t *done = NULL;
@@ -120,6 +134,8 @@ int object_finish(const struct invocation *in, json_t *object)
 	if (r != EXIT_OK || !done)
 		return r;
 	r = object_submit(in, done);
+	if (r == EXIT_NO_ANSWER)
+		say_unknown(done);
 	json_decref(done);
 	return r;
 }

@@ -151,7 +151,9 @@ static void on_answer(void *arg, const json_t *reply, const char *error)
 	json_t *result = json_object_get(reply, "result");
 
 	if (!reply)
-		ctl_pending_fail(w->pending, CTL_FAILED, "it is not known whether it was taken; hand it over again: %s", error);
+		ctl_pending_fail(w->pending, CTL_FAILED, "it is not known whether the writer took it: %s. The same signed object "
+				 "may be handed over again; before another one is made, look for it with \"nonosctl ledger history\"",
+				 error);
 	else if (result)
 		ctl_pending_finish(w->pending, json_incref(result));
 	else
