@@ -84,6 +84,7 @@ def earn(money):
     money.wait_closed(first + 2, timeout=6 * EPOCH_S + 60)
     show_earnings(money, first, first + 2)
     explain(money, "ours2", first + 1)
+    money.wait_height("ours2", money.ctl("ledger", "head")["height"])
     bundle = os.path.join(money.home, "claim.json")
     receipt = money.net.ctl("ours2", "rewards", "claim", "--out", bundle, "--key-file", money.key("operator2"))
     say("operator2 claimed %s tokens; entry %d of the journal" % (
