@@ -385,6 +385,8 @@ static void spoiled_attestation(void **state)
 		signed_object(b, rows[i].who, rows[i].n);
 		assert_int_equal(epoch_merge(w->l, a, why, b), rows[i].r);
 		assert_int_equal(json_array_size(json_object_get(a, "signatures")), rows[i].r ? 1 : 2);
+		/* Each auditor counts once, and nobody else does. */
+		assert_int_equal(epoch_signers(w->l, b), rows[i].who[0] == 2);
 		json_decref(b);
 	}
 	assert_int_equal(submit(w->l, a, NULL), REFUSED_NOT);
