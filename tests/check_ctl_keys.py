@@ -58,6 +58,7 @@ class Terminal:
     def __init__(self, *args, **env):
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)  # whoever starts the tests may ignore it
             os.environ.pop("NONOS_PASSWORD_FILE", None)
             os.environ.update(env)
             os.execv(CTL, [CTL, *args])

@@ -8,7 +8,8 @@
  * stored: explaining an epoch computes it again from the journal.
  *
  * The register of an epoch is that of {ledger_height_at(end), end}. An epoch whose evidence is not normal
- * (evidence_state()) takes the measurements of the last normal one, and all zeros when there was none.
+ * (evidence_state()) takes the measurements of the last normal one; before the first such it pays by its own, which is
+ * nothing when it had no consensus.
  * When more than REWARD_RELAYS_MAX are registered, nonos-1 computes with those that were measured alone: the
  * others have no credit.
  */
