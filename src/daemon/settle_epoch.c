@@ -26,6 +26,7 @@
 
 enum {
 	TICK_US = 500 * 1000,		/* epochs are closed one after the other for so long; the rest a second later */
+	AGAIN_MS = 900,			/* after a draft that could not be made: less than a tick */
 	RETRY_MS = 5000,		/* after the journal refused, or the disk failed */
 	INTERVAL_S = 3600,		/* of consensuses, where none has been seen */
 	CONSENSUSES_TOLD = 200,		/* in an attestation */
@@ -198,10 +199,13 @@ static int draft_next(struct settle *s)
 		return 0;
 	drop_draft(s);
 	r = make_draft(s, &s->draft, epoch, why);
-	if (r == 0)
+	if (r == 0) {
 		s->draft_epoch = epoch;
-	else if (r != ERR_NOT_YET)
+	} else if (r != ERR_NOT_YET) {
 		settle_problem_set(&s->epoch_problem, not_closed, why[0] ? why : err_str(r));
+		/* It is costly, and anybody may have it tried again: settle_attest(). */
+		s->epoch_retry_ms = clock_now_ms() + AGAIN_MS;
+	}
 	return r;
 }
 
@@ -261,15 +265,17 @@ static const json_t *same_time(const json_t *list, const json_t *row)
 	return NULL;
 }
 
-/* The first consensus of `a` that `b` does not have. */
+/* The first consensus of `a` that `b` does not have, among those that are told. */
 static bool say_missing(char why[LEDGER_WHY_CAP], const json_t *a, const json_t *b, const char *where)
 {
 	const json_t *row, *other;
 	size_t i;
 
 	json_array_foreach(a, i, row) {
+		if (i >= CONSENSUSES_TOLD)
+			break;
 		other = same_time(b, row);
-		if (i >= CONSENSUSES_TOLD || (other && json_equal(json_object_get(other, "sha256"), json_object_get(row, "sha256"))))
+		if (other && json_equal(json_object_get(other, "sha256"), json_object_get(row, "sha256")))
 			continue;
 		snprintf(why, LEDGER_WHY_CAP, "the consensus of %lld was %s", (long long)json_integer_value(
 			 json_object_get(row, "validAfter")), other ? "another one there" : where);
@@ -285,8 +291,9 @@ static void say_difference(char why[LEDGER_WHY_CAP], const json_t *ours, const j
 	const char *name;
 	size_t at;
 
-	if (json_is_array(there) && (say_missing(why, here, there, "not taken there") ||
-				     say_missing(why, there, here, "not taken here")))
+	/* A longer list is a stranger's: each row is looked for among ours. */
+	if (json_is_array(there) && json_array_size(there) <= CONSENSUSES_TOLD &&
+	    (say_missing(why, here, there, "not taken there") || say_missing(why, there, here, "not taken here")))
 		return;
 	at = (size_t)snprintf(why, LEDGER_WHY_CAP, "these differ:");
 	json_object_foreach(json_object_get((json_t *)(uintptr_t)ours, "message"), name, v)
