@@ -28,6 +28,7 @@ enum { BACKLOG = 16 };
 struct connection {
 	struct http_exchange x;	/* first: http_answer() is given this */
 	struct http_server *server;
+	struct addr client;	/* ADDR_NONE: of this machine */
 	struct connection *next, **prev;
 	struct bufferevent *bev;
 	struct event *deadline;
@@ -40,7 +41,7 @@ struct connection {
 struct http_server {
 	struct event_base *base;
 	const char *name;
-	unsigned connections_max, time_s;
+	unsigned connections_max, client_max, time_s;
 	size_t body_max;
 	struct evconnlistener **listeners;
 	size_t n_listeners;
@@ -165,6 +166,26 @@ int http_head_parse(struct http_head *ret, const char *text, size_t len, size_t 
 	return status;
 }
 
+struct addr http_client(const struct sockaddr *sa, socklen_t len)
+{
+	static const uint8_t mapped[12] = { [10] = 0xff, [11] = 0xff };
+	struct addr a = { .family = ADDR_NONE };
+
+	if (addr_from_sockaddr(&a, sa, len) < 0)
+		return a;
+	a.port = 0;
+	if (a.family == ADDR_V6 && memcmp(a.ip, mapped, sizeof(mapped)) == 0) {
+		a.family = ADDR_V4;
+		memmove(a.ip, a.ip + 12, 4);
+		memset(a.ip + 4, 0, 12);
+	}
+	if (addr_is_loopback(&a))
+		return (struct addr){ .family = ADDR_NONE };
+	if (a.family == ADDR_V6)
+		memset(a.ip + 8, 0, 8);
+	return a;
+}
+
 /* -- answers ------------------------------------------------------------------ */
 
 static const char *status_text(int status)
@@ -223,6 +244,15 @@ void http_answer(struct http_exchange *x, int status, const char *type, struct e
 			    evbuffer_get_length(body),
 			    status != 405 ? "" : c->server->body_max ? "Allow: GET, POST\r\n" : "Allow: GET\r\n");
 	evbuffer_add_buffer(out, body);
+}
+
+size_t http_server_owes(const struct http_server *s)
+{
+	size_t len = 0;
+
+	for (const struct connection *c = s->connections; c; c = c->next)
+		len += evbuffer_get_length(bufferevent_get_output(c->bev));
+	return len;
 }
 
 static void answer_status(struct connection *c, int status)
@@ -318,21 +348,35 @@ static void deadline_cb(evutil_socket_t fd, short what, void *arg)
 	connection_free(arg);
 }
 
+/* One stranger alone must not keep all others out. */
+static bool has_place(const struct http_server *s, const struct addr *client)
+{
+	unsigned n = 0;
+
+	if (s->n_connections >= s->connections_max)
+		return false;
+	if (!s->client_max || client->family == ADDR_NONE)
+		return true;
+	for (const struct connection *c = s->connections; c; c = c->next)
+		n += addr_eq(&c->client, client);
+	return n < s->client_max;
+}
+
 static void accept_cb(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *sa, int sa_len, void *arg)
 {
 	struct http_server *s = arg;
 	struct timeval time = { .tv_sec = s->time_s };
+	struct addr client = http_client(sa, (socklen_t)sa_len);
 	struct connection *c;
 
 	(void)listener;
-	(void)sa;
-	(void)sa_len;
-	if (s->n_connections >= s->connections_max) {
+	if (!has_place(s, &client)) {
 		close(fd);
 		return;
 	}
 	c = mem_new(sizeof(*c));
 	c->server = s;
+	c->client = client;
 	c->bev = bufferevent_socket_new(s->base, fd, BEV_OPT_CLOSE_ON_FREE);
 	c->deadline = evtimer_new(s->base, deadline_cb, c);
 	if (!c->bev || !c->deadline)
@@ -459,7 +503,7 @@ int http_server_new(struct http_server **ret, struct event_base *base, const str
 	char why[512] = "";
 	int r = 0;
 
-	*s = (struct http_server){ .base = base, .name = place->name, .connections_max = place->connections_max,
+	*s = (struct http_server){ .base = base, .name = place->name, .connections_max = place->connections_max, .client_max = place->client_max,
 				   .time_s = place->time_s, .body_max = place->body_max, .request = request, .arg = arg };
 	for (size_t i = 0; r == 0 && i < place->n_addrs; i++)
 		r = listen_port(s, &place->addrs[i], why, sizeof(why));

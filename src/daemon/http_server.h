@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/socket.h>
 #include <sys/types.h>
 
 #include <nonos/addr.h>
@@ -36,6 +37,12 @@ struct http_head {
  */
 int http_head_parse(struct http_head *ret, const char *text, size_t len, size_t body_max);
 
+/*
+ * As whom a connection counts: its IPv4 address, or the first half of its IPv6 address. ADDR_NONE: as
+ * nobody, because it comes from this machine.
+ */
+struct addr http_client(const struct sockaddr *sa, socklen_t len);
+
 /* -- the server ------------------------------------------------------------------- */
 
 /* A request that waits for its answer. */
@@ -55,6 +62,7 @@ struct http_place {
 	const char *path;	/* of a Unix socket, or NULL */
 	mode_t mode;		/* of its file */
 	unsigned connections_max, time_s;	/* from the first byte to the last */
+	unsigned client_max;	/* connections of one http_client(); 0: no limit for each */
 	size_t body_max;	/* 0: GET alone, else POST as well */
 };
 
@@ -65,6 +73,9 @@ struct http_place {
 int http_server_new(struct http_server **ret, struct event_base *base, const struct http_place *place,
 		    void (*request)(void *arg, struct http_exchange *x), void *arg, char *err, size_t err_cap);
 void http_server_free(struct http_server *s);	/* NULL is fine; removes the socket file */
+
+/* Bytes of answers that clients have yet to take. */
+size_t http_server_owes(const struct http_server *s);
 
 /*
  * Answer with `body`, which is emptied, and forget `x`. A status other than 200 with an empty body

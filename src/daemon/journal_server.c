@@ -17,8 +17,9 @@
 #include "http_server.h"
 
 enum {
-	CONNECTIONS = 64, TIME_S = 60,
+	CONNECTIONS = 64, OF_ONE_CLIENT = 16, TIME_S = 60,
 	CALLS_A_SECOND = 50, CALLS_BURST = 200,
+	OWED_MAX = 64 << 20,		/* bytes of answers that clients have not read yet; evidence may be half of it */
 };
 
 struct journal_server {
@@ -160,6 +161,14 @@ static void on_settled(struct ctl_session *session)
 	caller_free(c);
 }
 
+/* A batch would be many calls for the price of one, each with a commit of its own. */
+static bool is_batch(const struct http_exchange *x)
+{
+	size_t blank = strspn(x->body, " \t\r\n");
+
+	return blank < x->body_len && x->body[blank] == '[';
+}
+
 static bool may_call(struct journal_server *s)
 {
 	uint64_t now = clock_now_ms();
@@ -214,8 +223,12 @@ static void on_request(void *arg, struct http_exchange *x)
 
 	if (rpc != x->post)
 		answer_status(x, rpc || x->post ? 405 : 404);
+	else if (rpc && is_batch(x))
+		answer_status(x, 400);
 	else if (rpc && !may_call(s))
 		answer_status(x, 429);
+	else if (http_server_owes(s->http) > OWED_MAX)
+		answer_status(x, 503);
 	else if (rpc)
 		call(s, x);
 	else if (strcmp(x->path, "/checkpoint") == 0)
@@ -246,8 +259,8 @@ int journal_server_new(struct journal_server **ret, struct event_base *base, con
 {
 	struct journal_server *s = mem_new(sizeof(*s));
 	struct http_place place = {
-		.name = "The journal", .addrs = addrs, .n_addrs = n_addrs, .connections_max = CONNECTIONS, .time_s = TIME_S,
-		.body_max = commands ? CTL_LINE_MAX : 0,
+		.name = "The journal", .addrs = addrs, .n_addrs = n_addrs, .connections_max = CONNECTIONS,
+		.client_max = OF_ONE_CLIENT, .time_s = TIME_S, .body_max = commands ? CTL_LINE_MAX : 0,
 	};
 	int r;
 

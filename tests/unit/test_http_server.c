@@ -71,6 +71,42 @@ static void test_head(void **state)
 	expect_status(400, "");
 }
 
+static struct addr client(const char *text)
+{
+	struct addr a;
+	struct sockaddr_storage ss;
+	socklen_t len;
+
+	assert_int_equal(addr_parse(&a, text, strlen(text)), 0);
+	len = addr_to_sockaddr(&ss, &a);
+	return http_client((const struct sockaddr *)&ss, len);
+}
+
+static bool is_one(const char *a, const char *b)
+{
+	struct addr x = client(a), y = client(b);
+
+	return addr_eq(&x, &y);
+}
+
+/* Who counts as one client, and who as none. */
+static void test_client(void **state)
+{
+	struct sockaddr_un sun = { .sun_family = AF_UNIX };
+
+	(void)state;
+	assert_int_equal(http_client((const struct sockaddr *)&sun, sizeof(sun.sun_family)).family, ADDR_NONE);
+	assert_int_equal(client("127.0.0.2:5").family, ADDR_NONE);
+	assert_int_equal(client("[::1]:5").family, ADDR_NONE);
+	assert_int_equal(client("[::ffff:127.0.0.1]:5").family, ADDR_NONE);
+	assert_true(is_one("192.0.2.1:1", "192.0.2.1:2"));
+	assert_true(is_one("192.0.2.1:1", "[::ffff:192.0.2.1]:2"));
+	assert_false(is_one("192.0.2.1:1", "192.0.2.2:1"));
+	assert_false(is_one("[::ffff:192.0.2.1]:1", "[::ffff:192.0.2.2]:1"));
+	assert_true(is_one("[2001:db8:0:1::1]:1", "[2001:db8:0:1:2::2]:2"));
+	assert_false(is_one("[2001:db8:0:1::1]:1", "[2001:db8:0:2::1]:1"));
+}
+
 /* -- the server ------------------------------------------------------------------ */
 
 struct lab {
@@ -282,6 +318,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_head),
+		cmocka_unit_test(test_client),
 		cmocka_unit_test_setup_teardown(test_answers, lab_up, lab_down),
 		cmocka_unit_test_setup_teardown(test_body, lab_up, lab_down),
 		cmocka_unit_test_setup_teardown(test_late, lab_up, lab_down),
