@@ -188,6 +188,37 @@ LIES = {
 }
 
 
+def lie_evidence(path, status, body):
+    """The first entry closes an epoch, and its evidence has a zero byte near its front."""
+    if path.startswith("/evidence/"):
+        return 200, b"{\0" + b" " * 4000000 + b"}"
+    if path.startswith("/tile/entries"):
+        entry = b'{"primaryType":"EpochRoot","time":1}'
+        return status, struct.pack(">H", len(entry)) + entry + body[2 + struct.unpack(">H", body[:2])[0]:]
+    return status, body
+
+
+def post(url, body):
+    """Status and answer of a POST of /rpc."""
+    import urllib.error
+    import urllib.request
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url + "/rpc", data=body.encode()), timeout=20) as r:
+            return r.status, r.read().decode()
+    except urllib.error.HTTPError as e:
+        return e.code, e.read().decode()
+
+
+def check_rpc(url):
+    """One call a request, and no others than those for strangers."""
+    call = '{"jsonrpc": "2.0", "id": 1, "method": "%s", "params": {"object": "{}"}}'
+    status, answer = post(url, call % "ledger.append")
+    expect("a call over HTTP", (status, "refused" in answer), (200, True))
+    status, answer = post(url, call % "status")
+    expect("another method over HTTP", (status, "no such method" in answer), (200, True))
+    expect("a batch over HTTP", post(url, f"\n [{call % 'ledger.append'}]")[0], 400)
+
+
 def check_lies(folder, writer, url, key):
     """Each lie is named; nothing of it stays; the truth is taken afterwards."""
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Liar)
@@ -201,6 +232,11 @@ def check_lies(folder, writer, url, key):
         expect(f"height after the lie {name!r}", node.height(), 0)
         expect(f"forked by the lie {name!r}", node.follow().get("forked"), False)
         node.stop()
+    Liar.lie = lambda self, p, s, b: lie_evidence(p, s, b)
+    node.start()
+    node.wait("evidence with a zero byte", lambda: "refused" in (node.follow().get("problem") or ""))
+    expect("height after evidence with a zero byte", node.height(), 0)
+    node.stop()
     Liar.lie = lambda self, p, s, b: (s, b)
     node.start()
     node.wait("the truth", lambda: node.height() == writer.height())
@@ -257,6 +293,7 @@ def run(folder):
         if problems:
             return
         check_mirror(writer, follower, key)
+        check_rpc(url)
         copy_ledger(writer, f"{folder}/saved")
         check_restart(writer, follower, key)
         check_lies(folder, writer, url, key)

@@ -30,9 +30,8 @@ enum {
 	LEAVES_MAX = 1 << 22,		/* entries for which a fork can be proved here: 128 MiB of hashes */
 };
 
-/* Evidence of an entry of the bundle at hand. */
+/* Evidence of the next entry: that of one at a time, because it can be long. */
 struct beside {
-	uint64_t index;
 	char *text;			/* NULL: not fetched yet */
 	size_t len;
 };
@@ -65,8 +64,7 @@ struct follow {
 	char *bundle;
 	size_t bundle_len;
 	uint64_t bundle_first;
-	struct beside *beside;
-	size_t n_beside;
+	struct beside beside;
 	struct merkle_hash *leaves;	/* while a fork is looked into */
 	uint64_t n_leaves;
 
@@ -81,15 +79,17 @@ static void apply_bundle(struct follow *f);
 
 /* -- one round and its end ------------------------------------------------------------------- */
 
+static void drop_beside(struct follow *f)
+{
+	free(f->beside.text);
+	f->beside = (struct beside){ .text = NULL };
+}
+
 static void drop_bundle(struct follow *f)
 {
-	for (size_t i = 0; i < f->n_beside; i++)
-		free(f->beside[i].text);
-	free(f->beside);
+	drop_beside(f);
 	free(f->bundle);
-	f->beside = NULL;
 	f->bundle = NULL;
-	f->n_beside = 0;
 }
 
 static void end_round(struct follow *f)
@@ -300,33 +300,66 @@ static void finish(struct follow *f)
 	end_well(f);
 }
 
-static const struct beside *find_beside(const struct follow *f, uint64_t index)
+/* An entry that names evidence has it beside it. */
+static bool names_evidence(const char *entry, size_t len)
 {
-	for (size_t i = 0; i < f->n_beside; i++)
-		if (f->beside[i].index == index)
-			return &f->beside[i];
-	return NULL;
+	json_t *o = json_loadb(entry, len, JSON_REJECT_DUPLICATES, NULL);
+	const char *type = json_string_value(json_object_get(o, "primaryType"));
+	bool names = type && strcmp(type, "EpochRoot") == 0;
+
+	json_decref(o);
+	return names;
 }
 
-static void apply_bundle(struct follow *f)
+static void on_beside(void *arg, const struct http_reply *reply)
+{
+	struct follow *f = arg;
+
+	if (!is_good(f, reply, "the evidence of an epoch"))
+		return;
+	f->beside.text = mem_dup(reply->body, reply->body_len);
+	f->beside.len = reply->body_len;
+	apply_bundle(f);
+}
+
+static void fetch_beside(struct follow *f)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/evidence/%llu", (unsigned long long)f->at);
+	fetch(f, path, LEDGER_EVIDENCE_MAX, on_beside);
+}
+
+/* Apply entries until one lacks what belongs beside it: ERR_AGAIN. */
+static int apply_entries(struct follow *f, struct ledger_refusal *refusal)
 {
 	struct rd bundle = rd_init(f->bundle, f->bundle_len);
-	struct ledger_refusal refusal = { 0 };
 	const char *entry;
 	size_t len;
 	int r = 0;
 
 	for (uint64_t i = f->bundle_first; r == 0 && i < f->target.size && tile_next_entry(&bundle, &entry, &len) == 0; i++) {
-		const struct beside *b = find_beside(f, i);
-
 		if (i < f->at)
 			continue;
+		if (!f->beside.text && names_evidence(entry, len))
+			return ERR_AGAIN;
 		f->open = true;
-		r = ledger_append(f->ledger, &refusal, entry, len, b ? b->text : NULL, b ? b->len : 0);
+		r = ledger_append(f->ledger, refusal, entry, len, f->beside.text, f->beside.len);
+		drop_beside(f);
 		if (r == 0)
 			f->at++;
 	}
-	if (r == ERR_REFUSED) {
+	return r;
+}
+
+static void apply_bundle(struct follow *f)
+{
+	struct ledger_refusal refusal = { 0 };
+	int r = apply_entries(f, &refusal);
+
+	if (r == ERR_AGAIN) {
+		fetch_beside(f);
+	} else if (r == ERR_REFUSED) {
 		log_warn("An entry of the writer is refused. index=%llu reason=%s why=\"%s\"", (unsigned long long)f->at,
 			 refusal_name(refusal.code), refusal.why);
 		look_into(f);
@@ -342,51 +375,8 @@ static void apply_bundle(struct follow *f)
 	}
 }
 
-static void fetch_beside(struct follow *f);
-
-static void on_beside(void *arg, const struct http_reply *reply)
-{
-	struct follow *f = arg;
-
-	if (!is_good(f, reply, "the evidence of an epoch"))
-		return;
-	for (size_t i = 0; i < f->n_beside; i++) {
-		if (f->beside[i].text)
-			continue;
-		f->beside[i].text = mem_strndup((const char *)reply->body, reply->body_len);
-		f->beside[i].len = reply->body_len;
-		break;
-	}
-	fetch_beside(f);
-}
-
-static void fetch_beside(struct follow *f)
-{
-	char path[64];
-
-	for (size_t i = 0; i < f->n_beside; i++) {
-		if (f->beside[i].text)
-			continue;
-		snprintf(path, sizeof(path), "/evidence/%llu", (unsigned long long)f->beside[i].index);
-		fetch(f, path, LEDGER_EVIDENCE_MAX, on_beside);
-		return;
-	}
-	apply_bundle(f);
-}
-
-/* An entry that names evidence has it beside it. */
-static bool names_evidence(const char *entry, size_t len)
-{
-	json_t *o = json_loadb(entry, len, JSON_REJECT_DUPLICATES, NULL);
-	const char *type = json_string_value(json_object_get(o, "primaryType"));
-	bool names = type && strcmp(type, "EpochRoot") == 0;
-
-	json_decref(o);
-	return names;
-}
-
-/* Count the entries, and note which have something beside them. */
-static int scan_bundle(struct follow *f, unsigned want)
+/* It has as many entries as it should. */
+static int check_bundle(const struct follow *f, unsigned want)
 {
 	struct rd bundle = rd_init(f->bundle, f->bundle_len);
 	unsigned n = 0;
@@ -394,14 +384,8 @@ static int scan_bundle(struct follow *f, unsigned want)
 	size_t len;
 	int r;
 
-	while ((r = tile_next_entry(&bundle, &entry, &len)) == 0) {
-		uint64_t index = f->bundle_first + n++;
-
-		if (index < f->at || !names_evidence(entry, len))
-			continue;
-		f->beside = mem_resize(f->beside, f->n_beside + 1, sizeof(*f->beside));
-		f->beside[f->n_beside++] = (struct beside){ .index = index };
-	}
+	while ((r = tile_next_entry(&bundle, &entry, &len)) == 0)
+		n++;
 	return r == ERR_NOT_FOUND && n == want ? 0 : ERR_MALFORMED;
 }
 
@@ -420,10 +404,10 @@ static void on_bundle(void *arg, const struct http_reply *reply)
 		return;
 	f->bundle = mem_dup(reply->body, reply->body_len ? reply->body_len : 1);
 	f->bundle_len = reply->body_len;
-	if (scan_bundle(f, bundle_width(f)) < 0)
+	if (check_bundle(f, bundle_width(f)) < 0)
 		fail(f, "a bundle of entries is malformed");
 	else
-		fetch_beside(f);
+		apply_bundle(f);
 }
 
 static void fetch_bundle(struct follow *f)
