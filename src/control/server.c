@@ -216,7 +216,7 @@ static void client_answer(struct client *c, const char *line, size_t len)
 	if (!reply)
 		return;
 	client_write(c, reply, strlen(reply));
-	free(reply);
+	mem_free_wiped(reply);		/* it may be a new token */
 }
 
 static void client_close_when_answered(struct client *c)

@@ -19,6 +19,7 @@
 
 #include "counters.h"
 #include "http_server.h"
+#include "key_agent.h"
 #include "process.h"
 
 bool keeper_may_write(const struct keeper *k)
@@ -104,6 +105,8 @@ static void on_taken(void *arg, pid_t pid)
 	event_del(k->watchdog);
 	ctl_server_release(k->control);
 	k->control = NULL;
+	/* Nobody can ask for them here any more. */
+	key_agent_drop(k->key_agent, NULL);
 	http_server_free(k->metrics);
 	k->metrics = NULL;
 	directory_free(k->directory);

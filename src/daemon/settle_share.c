@@ -188,5 +188,5 @@ int settle_forward(struct settle *s, struct ctl_call *call)
 
 json_t *settle_fork(struct settle *s)
 {
-	return s->follow ? follow_fork(s->follow) : json_pack("{s:b}", "forked", 0);
+	return s && s->follow ? follow_fork(s->follow) : json_pack("{s:b}", "forked", 0);
 }
