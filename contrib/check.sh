@@ -1,10 +1,11 @@
 #!/bin/sh
 # Everything that is tested before a change lands, from a fresh Debian 12 on:
 #
-#   contrib/check.sh            all of it, but for the last step
-#   contrib/check.sh STEP...    some of: build clang sanitize js net hostile dist package try
+#   contrib/check.sh            all of it, but for the last three steps
+#   contrib/check.sh STEP...    some of: build clang sanitize js net hostile dist long package try
 #
-# `package` makes the Debian package; `try` installs it in a Debian made for that, from a mirror.
+# `long` has the network tests that take minutes each; `package` makes the Debian package; `try`
+# installs it in a Debian made for that, from a mirror.
 #
 # Installs Debian packages that are missing (as root), builds out of tree in
 # build/, and prints one line a step. Logs are in build/check/. The last line
@@ -141,7 +142,13 @@ step_js() {
 step_net() {
 	[ -x "$ROOT/build/release/nonosd" ] || build release --enable-werror || return
 	# Hostile peers meet the sanitizer build, except where memory is measured.
-	net_tests release 900 "" -m "not hostile or bounds"
+	net_tests release 900 "" -m "(not hostile or bounds) and not long"
+}
+
+# What takes minutes: accounting to the end of its period, epochs closed again and again.
+step_long() {
+	[ -x "$ROOT/build/release/nonosd" ] || build release --enable-werror || return
+	net_tests long 1800 "NONOS_BUILD=$ROOT/build/release" -m long
 }
 
 step_hostile() {
@@ -155,21 +162,25 @@ step_dist() {
 }
 
 step_package() {
+	# shellcheck disable=SC2086
+	packages_install $PACKAGES_PACKAGE
 	counted package "$ROOT/contrib/debian/build.sh"
 }
 
 step_try() {
+	# shellcheck disable=SC2086
+	packages_install $PACKAGES_PACKAGE
 	counted try "$ROOT/contrib/debian/try.sh"
 }
 
 mkdir -p "$LOGS"
 # shellcheck disable=SC2086
-packages_install $PACKAGES_BUILD $PACKAGES_LAB $PACKAGES_CHECK $PACKAGES_PACKAGE
+packages_install $PACKAGES_BUILD $PACKAGES_LAB $PACKAGES_CHECK
 begin=$(date +%s)
-[ $# -gt 0 ] || set -- build clang sanitize js net hostile dist package
+[ $# -gt 0 ] || set -- build clang sanitize js net hostile dist
 for step in "$@"; do
 	case $step in
-	build | clang | sanitize | js | net | hostile | dist | package | try) "step_$step" ;;
+	build | clang | sanitize | js | net | long | hostile | dist | package | try) "step_$step" ;;
 	*) die "no step $step; see the top of $0" ;;
 	esac
 done

@@ -29,6 +29,7 @@ FLAGS = ("Running", "Valid", "Fast", "Stable", "V2Dir", "Guard", "Exit")
 def pytest_configure(config):
     config.addinivalue_line("markers", "restarts: the test itself ends processes of ours")
     config.addinivalue_line("markers", "hostile: meant for sanitizer builds as well")
+    config.addinivalue_line("markers", "long: takes a minute or more; check.sh leaves it to its step \"long\"")
     config.addinivalue_line("markers", "bounds: measures memory, so meant for plain builds too")
 
 

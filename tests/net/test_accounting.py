@@ -63,6 +63,8 @@ def set_option(lab, name, line):
 def test_no_total_goes_back_over_a_kill(lab, counted):
     """Totals are read as fast as it goes during a download; then the keeper is killed. Three times."""
     name, names = counted(), ("read_bytes", "written_bytes", "cells_relayed", "circuits_made")
+    lab.wait_known(name)
+    lab.fetch(path=["relay0", name, "exit0"], mb=2)
     for _ in range(3):
         thread, shown = fetching(lab, name, 200), {}
         end = time.time() + 3
@@ -87,6 +89,7 @@ def test_no_total_goes_back_over_a_kill(lab, counted):
         lab.wait_relay(name, FLAGS, timeout=int(90 * SLOW))
 
 
+@pytest.mark.long
 def test_totals_after_an_orderly_stop(lab, counted):
     name = counted()
     lab.fetch(path=["relay0", name, "exit0"], mb=5)
@@ -99,6 +102,7 @@ def test_totals_after_an_orderly_stop(lab, counted):
     assert after["circuits_made"] >= before["circuits_made"] > 0
 
 
+@pytest.mark.long
 def test_accounting_ends_and_begins_again(lab, counted):
     """Near the end no new circuits, at the end no links; the next period begins by the clock."""
     begin = time.localtime(time.time() + 150 * SLOW)      # the next period, in some minutes
@@ -129,6 +133,7 @@ def test_accounting_ends_and_begins_again(lab, counted):
     assert lab.fetch(path=["relay0", name, "exit0"], mb=1, timeout=60)["sha256_ok"]
 
 
+@pytest.mark.long
 def test_more_is_allowed_while_asleep(lab, counted):
     name = counted("accounting_max = 10 MB", "accounting_count = sum")
     thread = fetching(lab, name, 30)

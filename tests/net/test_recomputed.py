@@ -16,7 +16,7 @@ TOP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
 sys.path.insert(0, os.path.join(TOP, "tests"))
 import nonos1  # noqa: E402
 
-pytestmark = pytest.mark.skipif(PROGRAM == "tor", reason="the ledger of ours")
+pytestmark = [pytest.mark.long, pytest.mark.skipif(PROGRAM == "tor", reason="the ledger of ours")]
 
 
 @pytest.fixture(scope="module")

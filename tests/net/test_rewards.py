@@ -169,6 +169,7 @@ def wait_for_attestation(money, name):
         time.sleep(0.2)
 
 
+@pytest.mark.long
 def test_killed_around_the_close(money):
     """kill -9 before, while and after epochs close: none is left out and none closed twice."""
     first = money.closed()
@@ -220,6 +221,7 @@ def test_claim(money):
             money.ctl("rewards", "claim", "--key-file", money.key("op1"))
 
 
+@pytest.mark.long
 def test_claims_by_itself(money):
     """With the payout account's key: by amount, once there is that much."""
     name = money.writer
