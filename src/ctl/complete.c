@@ -219,10 +219,14 @@ static void offer_command_words(const struct line *l)
 	for (size_t i = 0; i < l->n_plain && len < sizeof(begin); i++)
 		len += (size_t)snprintf(begin + len, sizeof(begin) - len, "%s.", l->plain[i]);
 	for (size_t i = 0; i < COMMAND_COUNT && len < sizeof(begin); i++) {
-		const char *rest = all[i].words + len;
-		size_t n = dotted ? strlen(rest) : strcspn(rest, ".");
+		const char *rest;
+		size_t n;
 
-		if (all[i].flags & CMD_PROTOCOL || strncmp(all[i].words, begin, len) != 0 || is_offered(all, i, len + n))
+		if (all[i].flags & CMD_PROTOCOL || strncmp(all[i].words, begin, len) != 0)
+			continue;
+		rest = all[i].words + len;
+		n = dotted ? strlen(rest) : strcspn(rest, ".");
+		if (is_offered(all, i, len + n))
 			continue;
 		snprintf(next, sizeof(next), "%.*s", (int)n, rest);
 		offer(l, next, rest[n] ? "" : all[i].sentence);
