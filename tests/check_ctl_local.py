@@ -55,6 +55,20 @@ def check_typed(case, folder):
            "--signer", "0x0000000000000000000000000000000000000001")
 
 
+def check_tally():
+    case = vectors("tally.json")["cases"][14]
+    code, out, err = ctl("dao", "tally", "-", "--json", stdin=json.dumps(case["input"]))
+    expect("tally", (code, err, json.loads(out or "{}")), (0, "", case["expect"]))
+    code, out, err = ctl("dao", "tally", "-", stdin=json.dumps(case))
+    expect("tally as text", (code, err), (0, ""))
+    for needle in (case["expect"]["tallyHash"], "passed", "600.000000000", "(100.00 %)"):
+        if needle not in out:
+            problems.append(f"tally as text: {out!r} lacks {needle!r}")
+    case["input"]["register"].append(case["input"]["register"][0])
+    refuse("a voter twice", 1, "twice", "dao", "tally", "-", stdin=json.dumps(case))
+    refuse("no tally", 1, "rules is missing", "dao", "tally", "-", stdin="{}")
+
+
 def check_refusals(case, folder):
     key = os.path.join(folder, "key")
     doc = {k: case[k] for k in ("domain", "primaryType", "message")}
@@ -99,6 +113,7 @@ with tempfile.TemporaryDirectory() as temporary:
         check_typed(each, temporary)
     check_refusals(cases[0], temporary)
 check_rewards()
+check_tally()
 for problem in problems:
     print(problem)
 sys.exit(1 if problems else 0)

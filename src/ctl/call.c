@@ -63,6 +63,7 @@ static const struct {
 	{ COMMAND_ID_rewards_relay, view_claims, &table_epochs }, { COMMAND_ID_rewards_history, view_claims, &table_epochs },
 	{ COMMAND_ID_stake_optimize, view_optimize, &table_optimize },
 	{ COMMAND_ID_ledger_policy_simulate, NULL, &table_simulate },
+	{ COMMAND_ID_dao_tally, view_tally, NULL },
 	{ COMMAND_ID_key_list, NULL, &key_table }, { COMMAND_ID_backup_list, NULL, &backup_table },
 	{ COMMAND_ID_relay_descriptor, view_descriptor, &table_uploads },
 	{ COMMAND_ID_relay_flags, view_flags, &table_flags },

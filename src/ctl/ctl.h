@@ -168,6 +168,9 @@ void view_init(FILE *out, const json_t *answer);
 void view_optimize(FILE *out, const json_t *answer);
 extern const struct table table_optimize, table_simulate;
 
+/* dao tally */
+void view_tally(FILE *out, const json_t *answer);
+
 /* The text of `metrics`, as it is. */
 void view_metrics(FILE *out, const json_t *answer);
 /* Any other answer: a name and a value a line, nested names joined by dots. */
