@@ -138,6 +138,14 @@ static void bounds(void **state)
 	memcpy(big, "\xba\x0f\xff\xfd", 4);
 	assert_int_equal(rlp_decode(&item, big, RLP_LEN_MAX + 1), ERR_TOO_LONG);
 	assert_int_equal(rlp_decode(&item, big, 0), ERR_MALFORMED);
+	/* A length with a zero before it, of a string and of a list that are otherwise whole. */
+	memset(big, 0, 59);
+	memcpy(big, "\xb9\x00\x38", 3);
+	assert_int_equal(decode_exact(&item, big, 59), ERR_MALFORMED);
+	big[0] = 0xf9;
+	assert_int_equal(decode_exact(&item, big, 59), ERR_MALFORMED);
+	memcpy(big, "\xf8\x38", 2);
+	assert_int_equal(decode_exact(&item, big, 58), 0);
 	/* What is wrong in an inner list is wrong. */
 	assert_int_equal(decode_exact(&item, (const uint8_t *)"\xc3\xc2\x81\x05", 4), ERR_MALFORMED);
 	assert_int_equal(decode_exact(&item, (const uint8_t *)"\xc3\xc1\x82\x05", 4), ERR_MALFORMED);

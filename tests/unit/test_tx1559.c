@@ -171,6 +171,7 @@ static void refused_signatures(void **state)
 	assert_int_equal(WITH("\x01\x01\x01"), 0);
 	assert_int_equal(WITH("\x02\x01\x01"), ERR_MALFORMED);
 	assert_int_equal(WITH("\x1b\x01\x01"), ERR_MALFORMED);
+	assert_int_equal(WITH("\x82\x01\x00\x01\x01"), ERR_MALFORMED);
 	assert_int_equal(WITH("\x00\x01\x01"), ERR_MALFORMED);
 	assert_int_equal(WITH("\x80\x80\x01"), ERR_AUTH);
 	assert_int_equal(WITH("\x80\x01\x80"), ERR_AUTH);
