@@ -91,7 +91,7 @@ net_tests() {
 	# shellcheck disable=SC2086
 	attempt "net-$name" env TORNET_QUIET=1 NONOS_BUILD="$ROOT/build/$name" $settings \
 		timeout --kill-after=60 --signal=INT "$limit" \
-		$PYTHON -m pytest -p no:cacheprovider -q --tb=short --junitxml="$xml" \
+		$PYTHON -m pytest -p no:cacheprovider -q --tb=short --durations=15 --junitxml="$xml" \
 		"$@" "$ROOT/tests/net" || ended=1
 	# shellcheck disable=SC2046
 	count $($PYTHON - "$xml" "$ended" <<-'END'
@@ -158,7 +158,7 @@ step_hostile() {
 
 step_dist() {
 	[ -f "$ROOT/build/release/Makefile" ] || build release --enable-werror || return
-	counted distcheck make -C "$ROOT/build/release" -j"$(nproc)" distcheck
+	counted distcheck env NONOS_SHORT=1 make -C "$ROOT/build/release" -j"$(nproc)" distcheck
 }
 
 step_package() {

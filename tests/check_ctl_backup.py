@@ -10,6 +10,9 @@ import sys
 import tempfile
 import time
 
+if os.environ.get("NONOS_SHORT"):
+    sys.exit(77)  # takes half a minute, and has been run elsewhere
+
 CTL = os.path.abspath(os.environ.get("NONOSCTL", "./nonosctl"))
 DAEMON = os.path.abspath(os.environ.get("NONOSD", "./nonosd"))
 problems = []

@@ -13,6 +13,9 @@ import tempfile
 import threading
 import time
 
+if os.environ.get("NONOS_SHORT"):
+    sys.exit(77)  # takes half a minute, and has been run elsewhere
+
 CTL = os.path.abspath(os.environ.get("NONOSCTL", "./nonosctl"))
 DAEMON = os.path.abspath(os.environ.get("NONOSD", "./nonosd"))
 KEY, HOLDER = "0" * 63 + "1", "0x7E5F4552091A69125d5DfCb7b8C2659029395Bdf"

@@ -12,6 +12,9 @@ import tempfile
 import threading
 import time
 
+if os.environ.get("NONOS_SHORT"):
+    sys.exit(77)  # takes half a minute, and has been run elsewhere
+
 CTL = os.path.abspath(os.environ.get("NONOSCTL", "./nonosctl"))
 DAEMON = os.path.abspath(os.environ.get("NONOSD", "./nonosd"))
 SECRET = "4c0883a69102937d6231471b5dbb6204fe5129617082792ae468d01a3f362318"  # a public development key
