@@ -121,6 +121,7 @@ def test_one_family_with_tor(make_net, tmp_path):
         assert set(seen) == {fpr["relay1"]}, (guard, seen)
 
 
+@pytest.mark.long
 def test_key_rotation_by_reload(make_net, tmp_path):
     """family_id = *: a key that is put in place of another is published after a reload, and a
     configuration whose key is not there is refused."""

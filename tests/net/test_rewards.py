@@ -119,6 +119,7 @@ def test_refusals_leave_no_trace(money):
     assert heights == []
 
 
+@pytest.mark.long
 def test_auditors_agree(tmp_path):
     """Two of two auditors, each with a measurement of its own: the same root, evidence and all, to the bit."""
     net = Network(str(tmp_path / "n"))

@@ -208,6 +208,7 @@ def wait_log(lab, relay, offset, text):
         time.sleep(0.002)
 
 
+@pytest.mark.long
 def test_a_new_one_that_is_killed_changes_nothing(lab, relay):
     """In the middle, several times; what is asked of the old one meanwhile is done."""
     identity, pid, workers = identity_of(lab, relay), lab.pid(relay), lab.workers(relay)
@@ -242,6 +243,7 @@ def test_the_old_one_is_killed_in_the_middle(lab, relay):
     upgrade(lab, relay)
 
 
+@pytest.mark.long
 def test_more_and_fewer_workers(lab, relay):
     """The sockets are shared out anew; every one of them still has somebody who accepts."""
     node = lab.node(relay)
@@ -258,6 +260,7 @@ def test_more_and_fewer_workers(lab, relay):
                 Circuit(link).create_fast()
 
 
+@pytest.mark.long
 def test_an_address_more(lab, relay):
     """A new address of the configuration is opened, the others are taken over."""
     node, port = lab.node(relay), pick_port_block(1)
