@@ -182,6 +182,7 @@ class Flood:
         self._link.close()
 
 
+@pytest.mark.long
 def test_the_schedule_changes_the_rate(lab, counted, capsys):
     """Within 5 % of what was asked, before and after the hour changes, with one of two workers at
     work, and with links at both."""

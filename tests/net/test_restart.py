@@ -95,6 +95,7 @@ def busiest(lab, name):
 
 
 @pytest.mark.skipif(PROGRAM == "tor", reason="tor has no workers")
+@pytest.mark.long
 def test_kill_the_worker_of_a_transfer(lab, relay):
     """Its circuits end; the keeper starts another; the other worker stays."""
     identity, files = identity_of(lab, relay), key_files(lab, relay)
