@@ -297,7 +297,7 @@ static void forget_documents(struct fixture *f)
 static int teardown(void **state)
 {
 	static const char *const names[] = { "cached-consensus", "cached-microdesc-consensus", "cached-microdescs",
-					     "cached-descriptors", "cached-certs" };
+					     "cached-descriptors", "cached-certs", "weights" };
 	struct fixture *f = *state;
 	char path[200];
 
