@@ -12,6 +12,7 @@
 
 #include <nonos/err.h>
 #include <nonos/jcs.h>
+#include <nonos/json_set.h>
 #include <nonos/mem.h>
 
 #include "../ledger/doc_read.h"
@@ -279,7 +280,7 @@ static void set_hash(json_t *o)
 		abort();	/* whole numbers below 2^53 and ASCII, two levels deep */
 	keccak256(hash, text, len);
 	free(text);
-	doc_set_hex(o, "tallyHash", hash, sizeof(hash));
+	json_set_hex(o, "tallyHash", hash, sizeof(hash));
 }
 
 json_t *tally_result_json(const struct tally_result *r)
@@ -287,8 +288,8 @@ json_t *tally_result_json(const struct tally_result *r)
 	json_t *o = json_object();
 
 	json_object_set_new(o, "sums", sums_json(r));
-	doc_set_amount(o, "quorumPower", r->quorum_power);
-	doc_set_amount(o, "totalPower", r->total_power);
+	json_set_amount(o, "quorumPower", r->quorum_power);
+	json_set_amount(o, "totalPower", r->total_power);
 	json_object_set_new(o, "voters", json_integer(r->voters));
 	json_object_set_new(o, "represented", json_integer(r->represented));
 	json_object_set_new(o, "closes", json_integer((json_int_t)r->closes));

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include <nonos/err.h>
+#include <nonos/json_set.h>
 #include <nonos/mem.h>
 
 #include "doc_read.h"
@@ -258,13 +259,13 @@ json_t *anyone_relay_json(const struct anyone_relay *relay)
 {
 	json_t *o = json_object();
 
-	doc_set_amount(o, "Network", relay->network_due);
-	doc_set_amount(o, "Hardware", relay->hardware_due);
-	doc_set_amount(o, "Uptime", relay->uptime_due);
-	doc_set_amount(o, "ExitBonus", relay->exit_due);
-	doc_set_amount(o, "Total", relay->total);
-	doc_set_amount(o, "OperatorTotal", relay->operator_total);
-	doc_set_amount(o, "DelegateTotal", relay->delegate_total);
+	json_set_amount(o, "Network", relay->network_due);
+	json_set_amount(o, "Hardware", relay->hardware_due);
+	json_set_amount(o, "Uptime", relay->uptime_due);
+	json_set_amount(o, "ExitBonus", relay->exit_due);
+	json_set_amount(o, "Total", relay->total);
+	json_set_amount(o, "OperatorTotal", relay->operator_total);
+	json_set_amount(o, "DelegateTotal", relay->delegate_total);
 	json_object_set_new(o, "NetworkRating", json_integer((json_int_t)relay->rating));
 	return o;
 }
@@ -276,7 +277,7 @@ json_t *anyone_round_json(const struct anyone_round *r)
 	for (size_t i = 0; i < r->n_relays; i++)
 		json_object_set_new(relays, r->relays[i].id, anyone_relay_json(&r->relays[i]));
 	json_object_set_new(o, "seconds", json_integer((json_int_t)r->seconds));
-	doc_set_amount(o, "total", r->total);
+	json_set_amount(o, "total", r->total);
 	json_object_set_new(o, "relays", relays);
 	return o;
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include <nonos/err.h>
+#include <nonos/json_set.h>
 
 #include "doc_read.h"
 
@@ -96,11 +97,11 @@ int claim_draft(struct ledger *l, json_t **ret, const struct eth_addr *account, 
 	if (r < 0)
 		return r;
 	m = json_object();
-	doc_set_hex(m, "nodeId", node_id ? node_id : zeros, RELAY_ID_LEN);
-	doc_set_address(m, "recipient", account);
+	json_set_hex(m, "nodeId", node_id ? node_id : zeros, RELAY_ID_LEN);
+	json_set_address(m, "recipient", account);
 	json_object_set_new(m, "epoch", json_sprintf("%" PRIu64, s.epoch));
-	doc_set_amount(m, "cumulativeAmount", s.earned);
-	doc_set_hex(m, "evidenceHash", e.evidence, sizeof(e.evidence));
+	json_set_amount(m, "cumulativeAmount", s.earned);
+	json_set_hex(m, "evidenceHash", e.evidence, sizeof(e.evidence));
 	json_object_set_new(m, "deadline", json_sprintf("%" PRIu64, deadline));
 	*ret = json_pack("{s:o, s:s, s:o}", "domain", genesis_domain(l->genesis), "primaryType", "RewardClaim", "message", m);
 	return 0;
@@ -120,8 +121,8 @@ int claim_list(struct ledger *l, json_t **ret, const struct eth_addr *account, s
 				      "time", (json_int_t)store_u64(row, 4), "state",
 				      height <= ledger_committed(l) ? "final" : "submitted");
 
-		doc_set_amount(o, "amount", store_amount(row, 3));
-		doc_set_amount(o, "cumulative", store_amount(row, 2));
+		json_set_amount(o, "amount", store_amount(row, 3));
+		json_set_amount(o, "cumulative", store_amount(row, 2));
 		json_array_append_new(list, o);
 	}
 	if (r < 0 && r != ERR_NOT_FOUND) {

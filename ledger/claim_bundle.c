@@ -10,6 +10,7 @@
 #include <nonos/encode.h>
 #include <nonos/err.h>
 #include <nonos/jcs.h>
+#include <nonos/json_set.h>
 #include <nonos/typed.h>
 
 #include "checkpoint.h"
@@ -38,8 +39,8 @@ static int add_proof(struct ledger *l, json_t *bundle, const struct eth_addr *ac
 	while (at < n && !eth_addr_eq(&rows[at].account, account))
 		at++;
 	if (at < n) {
-		doc_set_address(bundle, "account", account);
-		doc_set_amount(bundle, "amount", rows[at].total);
+		json_set_address(bundle, "account", account);
+		json_set_amount(bundle, "amount", rows[at].total);
 		len = std_merkle_proof(path, tree, at);
 		for (size_t i = 0; i < len; i++) {
 			char text[2 * KECCAK256_LEN + 3] = "0x";

@@ -9,7 +9,6 @@
 
 #include <nonos/encode.h>
 #include <nonos/err.h>
-#include <nonos/mem.h>
 
 int doc_fail(char why[DOC_WHY_CAP], const char *fmt, ...)
 {
@@ -104,30 +103,4 @@ int doc_text(char *ret, size_t cap, char *why, const char *where, const json_t *
 		return doc_fail(why, "%s.%s is missing, or not a text of less than %zu bytes", where, name, cap);
 	memcpy(ret, json_string_value(v), len + 1);
 	return 0;
-}
-
-void doc_set_amount(json_t *object, const char *name, struct amount a)
-{
-	char text[AMOUNT_TEXT_CAP];
-
-	amount_text(text, a);
-	json_object_set_new(object, name, json_string(text));
-}
-
-void doc_set_address(json_t *object, const char *name, const struct eth_addr *a)
-{
-	char text[ETH_ADDR_TEXT_CAP];
-
-	eth_addr_text(text, a);
-	json_object_set_new(object, name, json_string(text));
-}
-
-void doc_set_hex(json_t *object, const char *name, const void *data, size_t len)
-{
-	char *text = mem_new(2 * len + 3);
-
-	memcpy(text, "0x", 2);
-	hex_encode(text + 2, data, len);
-	json_object_set_new(object, name, json_string(text));
-	free(text);
 }

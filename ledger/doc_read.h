@@ -40,9 +40,5 @@ int doc_hex(void *ret, size_t len, char *why, const char *where, const json_t *o
 /* A text that fits `cap` with its NUL and has none inside. */
 int doc_text(char *ret, size_t cap, char *why, const char *where, const json_t *object, const char *name);
 
-/* The other way. */
-void doc_set_amount(json_t *object, const char *name, struct amount a);
-void doc_set_address(json_t *object, const char *name, const struct eth_addr *a);
-void doc_set_hex(json_t *object, const char *name, const void *data, size_t len);
 
 #endif

@@ -9,6 +9,7 @@
 
 #include <nonos/encode.h>
 #include <nonos/err.h>
+#include <nonos/json_set.h>
 #include <nonos/mem.h>
 
 #include "doc_read.h"
@@ -138,7 +139,7 @@ static json_t *score_json(const struct reward_relay *r, uint64_t days, uint64_t 
 			      "UptimeStreak", (json_int_t)days, "ExitBonus", (uint64_t)r->exit * 2 > r->running, "FamilySize",
 			      (json_int_t)family, "LocationSize", (json_int_t)location);
 
-	doc_set_address(o, "Address", &r->payout);
+	json_set_address(o, "Address", &r->payout);
 	return o;
 }
 
@@ -179,7 +180,7 @@ static json_t *config_json(const struct genesis *g, struct amount reserve)
 		wanted = amount_u64((uint64_t)json_integer_value(json_object_get(config, "TokensPerSecond")));
 	(void)amount_muldiv(&most, NULL, reserve, amount_u64(1), amount_u64(g->rewards.epoch_s));
 	if (amount_cmp(wanted, most) > 0)
-		doc_set_amount(config, "TokensPerSecond", most);
+		json_set_amount(config, "TokensPerSecond", most);
 	return config;
 }
 

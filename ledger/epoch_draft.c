@@ -9,6 +9,7 @@
 
 #include <nonos/encode.h>
 #include <nonos/err.h>
+#include <nonos/json_set.h>
 #include <nonos/typed.h>
 
 #include "doc_read.h"
@@ -33,10 +34,10 @@ static int message(struct ledger *l, json_t **ret, const struct epoch_terms *t, 
 	free(rows);
 	*ret = json_object();
 	set_u64(*ret, "epoch", t->epoch);
-	doc_set_hex(*ret, "root", root, sizeof(root));
-	doc_set_amount(*ret, "total", t->rewards->paid);
-	doc_set_hex(*ret, "evidenceHash", evidence, KECCAK256_LEN);
-	doc_set_hex(*ret, "previous", previous, sizeof(previous));
+	json_set_hex(*ret, "root", root, sizeof(root));
+	json_set_amount(*ret, "total", t->rewards->paid);
+	json_set_hex(*ret, "evidenceHash", evidence, KECCAK256_LEN);
+	json_set_hex(*ret, "previous", previous, sizeof(previous));
 	return 0;
 }
 

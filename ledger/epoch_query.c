@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include <nonos/err.h>
+#include <nonos/json_set.h>
 #include <nonos/mem.h>
 
 #include "doc_read.h"
@@ -83,13 +84,13 @@ static json_t *terms_json(const struct epoch_terms *t)
 	json_object_set_new(o, "policy", json_string(t->round ? "anyone-1" : "nonos-1"));
 	set_u64(o, "consensuses", e->seen);
 	set_u64(o, "relays", e->n_relays);
-	doc_set_amount(o, "reserve", e->reserve);
-	doc_set_amount(o, "budget", e->budget);
-	doc_set_amount(o, "total", e->paid);
+	json_set_amount(o, "reserve", e->reserve);
+	json_set_amount(o, "budget", e->budget);
+	json_set_amount(o, "total", e->paid);
 	if (!t->round) {
-		doc_set_amount(o, "credit", e->credit);
-		doc_set_amount(o, "limit", e->limit);
-		doc_set_amount(o, "counted", e->counted);
+		json_set_amount(o, "credit", e->credit);
+		json_set_amount(o, "limit", e->limit);
+		json_set_amount(o, "counted", e->counted);
 	}
 	return o;
 }
@@ -103,9 +104,9 @@ static json_t *dues_json(const struct reward_epoch *e)
 		const struct reward_relay *r = &e->relays[i];
 		json_t *o = json_object();
 
-		doc_set_hex(o, "relay", r->id, sizeof(r->id));
-		doc_set_address(o, "payout", &r->payout);
-		doc_set_amount(o, "due", r->due);
+		json_set_hex(o, "relay", r->id, sizeof(r->id));
+		json_set_address(o, "payout", &r->payout);
+		json_set_amount(o, "due", r->due);
 		json_object_set_new(o, "excluded", r->excluded ? json_string(reward_excluded_text(r->excluded)) : json_null());
 		json_array_append_new(list, o);
 	}
@@ -114,8 +115,8 @@ static json_t *dues_json(const struct reward_epoch *e)
 
 static void set_row(json_t *o, const struct epoch_row *e)
 {
-	doc_set_hex(o, "root", e->root, sizeof(e->root));
-	doc_set_hex(o, "evidence_hash", e->evidence, sizeof(e->evidence));
+	json_set_hex(o, "root", e->root, sizeof(e->root));
+	json_set_hex(o, "evidence_hash", e->evidence, sizeof(e->evidence));
 	set_u64(o, "entry", e->height - 1);
 }
 
@@ -286,9 +287,9 @@ static int explain(json_t **ret, const struct epoch_terms *t, const uint8_t rela
 		if (memcmp(r->id, relay_id, sizeof(r->id)) != 0)
 			continue;
 		*ret = terms_json(t);
-		doc_set_hex(*ret, "relay", r->id, sizeof(r->id));
-		doc_set_address(*ret, "operator", &r->operator);
-		doc_set_address(*ret, "payout", &r->payout);
+		json_set_hex(*ret, "relay", r->id, sizeof(r->id));
+		json_set_address(*ret, "operator", &r->operator);
+		json_set_address(*ret, "payout", &r->payout);
 		json_object_set_new(*ret, "family", r->family[0] ? json_string(r->family) : json_null());
 		json_object_set_new(*ret, "network", r->network[0] ? json_string(r->network) : json_null());
 		json_object_set_new(*ret, "terms", terms_of(t, r));
@@ -329,9 +330,9 @@ static int add_due(struct ledger *l, json_t *list, struct amount *sum, sqlite3_s
 		r = store_blob(l->store, row, 3, relay, sizeof(relay));
 	set_u64(o, "epoch", store_u64(row, 0));
 	set_u64(o, "ended", genesis_epoch_start(l->genesis, store_u64(row, 0) + 1));
-	doc_set_amount(o, "due", store_amount(row, 1));
-	doc_set_hex(o, "relay", relay, sizeof(relay));
-	doc_set_address(o, "payout", &payout);
+	json_set_amount(o, "due", store_amount(row, 1));
+	json_set_hex(o, "relay", relay, sizeof(relay));
+	json_set_address(o, "payout", &payout);
 	json_array_append_new(list, o);
 	(void)amount_add(sum, *sum, store_amount(row, 1));
 	return r;
@@ -366,9 +367,9 @@ int rewards_relay(struct ledger *l, json_t **ret, const uint8_t relay_id[RELAY_I
 		return r;
 	}
 	*ret = json_object();
-	doc_set_hex(*ret, "relay", relay_id, RELAY_ID_LEN);
+	json_set_hex(*ret, "relay", relay_id, RELAY_ID_LEN);
 	set_u64(*ret, "epochs_closed", next);
-	doc_set_amount(*ret, "sum", sum);
+	json_set_amount(*ret, "sum", sum);
 	json_object_set_new(*ret, "epochs", list);
 	return 0;
 }
@@ -392,11 +393,11 @@ int rewards_history(struct ledger *l, json_t **ret, const struct eth_addr *accou
 		return r;
 	}
 	*ret = json_object();
-	doc_set_address(*ret, "account", account);
-	doc_set_amount(*ret, "earned", s.earned);
-	doc_set_amount(*ret, "claimed", s.claimed);
-	doc_set_amount(*ret, "submitted", s.submitted);
-	doc_set_amount(*ret, "claimable", s.claimable);
+	json_set_address(*ret, "account", account);
+	json_set_amount(*ret, "earned", s.earned);
+	json_set_amount(*ret, "claimed", s.claimed);
+	json_set_amount(*ret, "submitted", s.submitted);
+	json_set_amount(*ret, "claimable", s.claimable);
 	json_object_set_new(*ret, "epochs", list);
 	json_object_set_new(*ret, "claims", claims);
 	return 0;

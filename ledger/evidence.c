@@ -8,6 +8,7 @@
 
 #include <nonos/err.h>
 #include <nonos/jcs.h>
+#include <nonos/json_set.h>
 #include <nonos/mem.h>
 
 #include "doc_read.h"
@@ -159,7 +160,7 @@ static json_t *consensus_json(const struct evidence_consensus *c)
 	json_t *o = json_pack("{s:I, s:I, s:I, s:I}", "before", (json_int_t)c->before, "validAfter",
 			      (json_int_t)c->valid_after, "vanished", (json_int_t)c->vanished, "weight", (json_int_t)c->weight);
 
-	doc_set_hex(o, "sha256", c->sha256, sizeof(c->sha256));
+	json_set_hex(o, "sha256", c->sha256, sizeof(c->sha256));
 	return o;
 }
 
@@ -169,8 +170,8 @@ static json_t *relay_json(const struct evidence_relay *r)
 			      (json_int_t)r->guard, "network", r->network, "running", (json_int_t)r->running, "weight",
 			      (json_int_t)r->weight_sum);
 
-	doc_set_hex(o, "fingerprint", r->fingerprint, sizeof(r->fingerprint));
-	doc_set_hex(o, "relayId", r->relay_id, sizeof(r->relay_id));
+	json_set_hex(o, "fingerprint", r->fingerprint, sizeof(r->fingerprint));
+	json_set_hex(o, "relayId", r->relay_id, sizeof(r->relay_id));
 	return o;
 }
 

@@ -8,6 +8,7 @@
 
 #include <nonos/encode.h>
 #include <nonos/err.h>
+#include <nonos/json_set.h>
 #include <nonos/mem.h>
 
 #include "doc_read.h"
@@ -65,13 +66,13 @@ json_t *reward_params_json(const struct reward_params *p)
 			      "lambdaWeight", (json_int_t)p->lambda_weight, "reserveRateBp", (json_int_t)p->reserve_rate_bp);
 	json_t *tiers = json_array();
 
-	doc_set_amount(o, "lambdaStake", p->lambda_stake);
+	json_set_amount(o, "lambdaStake", p->lambda_stake);
 	for (size_t i = 0; i < p->n_tiers; i++) {
 		const struct reward_tier *t = &p->tiers[i];
 		json_t *row = json_pack("{s:s, s:I, s:I}", "name", t->name, "lockDays", (json_int_t)t->days, "factorBp",
 					(json_int_t)t->factor_bp);
 
-		doc_set_amount(row, "stake", t->stake);
+		json_set_amount(row, "stake", t->stake);
 		json_array_append_new(tiers, row);
 	}
 	json_object_set_new(o, "tiers", tiers);
@@ -182,7 +183,7 @@ static void add_lock(json_t *locks, struct amount amount, uint32_t days)
 {
 	json_t *o = json_pack("{s:I}", "days", (json_int_t)days);
 
-	doc_set_amount(o, "amount", amount);
+	json_set_amount(o, "amount", amount);
 	json_array_append_new(locks, o);
 }
 
@@ -209,8 +210,8 @@ static json_t *inputs_of(const struct reward_params *p, const struct reward_rela
 			      (json_int_t)r->running, "exit", (json_int_t)r->exit, "guard", (json_int_t)r->guard, "weight",
 			      (json_int_t)r->weight_sum, "locks", locks_json(p, r));
 
-	doc_set_address(o, "operator", &r->operator);
-	doc_set_address(o, "payout", &r->payout);
+	json_set_address(o, "operator", &r->operator);
+	json_set_address(o, "payout", &r->payout);
 	return o;
 }
 
@@ -225,7 +226,7 @@ json_t *reward_epoch_inputs(const struct reward_epoch *e)
 		hex_encode(id, e->relays[i].id, REWARD_ID_LEN);
 		json_object_set_new(relays, id, inputs_of(&e->params, &e->relays[i]));
 	}
-	doc_set_amount(o, "reserve", e->reserve);
+	json_set_amount(o, "reserve", e->reserve);
 	json_object_set_new(o, "relays", relays);
 	return o;
 }
@@ -239,8 +240,8 @@ static void set_measured(json_t *o, const struct reward_relay *r, bool running)
 	json_object_set_new(o, "guard", json_integer((json_int_t)r->guard));
 	json_object_set_new(o, "running", json_integer((json_int_t)r->running));
 	if (running) {
-		doc_set_amount(o, "weight", r->weight);
-		doc_set_amount(o, "base", r->base);
+		json_set_amount(o, "weight", r->weight);
+		json_set_amount(o, "base", r->base);
 		json_object_set_new(o, "roleBp", json_integer((json_int_t)r->role_bp));
 	} else {
 		json_object_set_new(o, "weight", json_null());
@@ -256,18 +257,18 @@ json_t *reward_relay_json(const struct reward_epoch *e, const struct reward_rela
 	char party[2 * REWARD_ID_LEN + 1];
 
 	set_measured(o, r, r->running > 0);
-	doc_set_amount(o, "stake", r->stake);
+	json_set_amount(o, "stake", r->stake);
 	json_object_set_new(o, "tier", t ? json_string(t->name) : json_null());
 	json_object_set_new(o, "factorBp", t ? json_integer((json_int_t)t->factor_bp) : json_null());
-	doc_set_amount(o, "cap", r->cap);
-	doc_set_amount(o, "credit", r->credit);
-	doc_set_amount(o, "networkCredit", r->network_credit);
-	doc_set_amount(o, "spread", r->spread);
+	json_set_amount(o, "cap", r->cap);
+	json_set_amount(o, "credit", r->credit);
+	json_set_amount(o, "networkCredit", r->network_credit);
+	json_set_amount(o, "spread", r->spread);
 	hex_encode(party, e->relays[r->party].id, REWARD_ID_LEN);
 	json_object_set_new(o, "party", json_string(party));
-	doc_set_amount(o, "partyCredit", r->party_credit);
-	doc_set_amount(o, "counted", r->counted);
-	doc_set_amount(o, "due", r->due);
+	json_set_amount(o, "partyCredit", r->party_credit);
+	json_set_amount(o, "counted", r->counted);
+	json_set_amount(o, "due", r->due);
 	json_object_set_new(o, "excluded", r->excluded ? json_string(reward_excluded_text(r->excluded)) : json_null());
 	return o;
 }
@@ -281,11 +282,11 @@ json_t *reward_epoch_json(const struct reward_epoch *e)
 		hex_encode(id, e->relays[i].id, REWARD_ID_LEN);
 		json_object_set_new(relays, id, reward_relay_json(e, &e->relays[i]));
 	}
-	doc_set_amount(o, "budget", e->budget);
-	doc_set_amount(o, "credit", e->credit);
-	doc_set_amount(o, "limit", e->limit);
-	doc_set_amount(o, "counted", e->counted);
-	doc_set_amount(o, "total", e->paid);
+	json_set_amount(o, "budget", e->budget);
+	json_set_amount(o, "credit", e->credit);
+	json_set_amount(o, "limit", e->limit);
+	json_set_amount(o, "counted", e->counted);
+	json_set_amount(o, "total", e->paid);
 	json_object_set_new(o, "relays", relays);
 	return o;
 }

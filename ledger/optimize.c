@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include <nonos/err.h>
+#include <nonos/json_set.h>
 #include <nonos/mem.h>
 
 #include "doc_read.h"
@@ -163,10 +164,10 @@ static json_t *option_json(const struct option *option)
 	(void)amount_muldiv(&carries, NULL, option->carries, amount_u64(1), amount_u64(MILLION));
 	json_object_set_new(o, "yield_percent", json_sprintf("%llu.%02llu", (unsigned long long)(option->yield_bp / 100),
 							      (unsigned long long)(option->yield_bp % 100)));
-	doc_set_amount(o, "stake_each", option->each);
-	doc_set_amount(o, "carries", carries);
-	doc_set_amount(o, "epoch_due", option->due);
-	doc_set_amount(o, "yearly", option->yearly);
+	json_set_amount(o, "stake_each", option->each);
+	json_set_amount(o, "carries", carries);
+	json_set_amount(o, "epoch_due", option->due);
+	json_set_amount(o, "yearly", option->yearly);
 	return o;
 }
 
@@ -179,7 +180,7 @@ static json_t *answer(const struct optimize *o)
 
 	for (size_t i = 0; i < o->n; i++)
 		json_array_append_new(options, option_json(&o->options[i]));
-	doc_set_amount(doc, "amount", o->amount);
+	json_set_amount(doc, "amount", o->amount);
 	json_object_set_new(doc, "options", options);
 	return doc;
 }

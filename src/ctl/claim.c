@@ -7,6 +7,7 @@
 
 #include <nonos/epochs.h>
 #include <nonos/err.h>
+#include <nonos/json_set.h>
 
 enum { BUNDLE_MAX = 2 * GENESIS_LEN_MAX };
 
@@ -17,12 +18,12 @@ static json_t *verdict_json(const struct claim_verdict *v, bool trusted)
 			      (json_int_t)v->epoch, "signers", (json_int_t)v->signers, "threshold", (json_int_t)v->threshold, "entry",
 			      (json_int_t)v->index, "log_size", (json_int_t)v->size, "trusted", trusted);
 
-	answer_hex(o, "network", v->network, sizeof(v->network));
-	answer_address(o, "account", &v->account);
+	json_set_hex(o, "network", v->network, sizeof(v->network));
+	json_set_address(o, "account", &v->account);
 	amount_text(amount, v->amount);
 	json_object_set_new(o, "earned", json_string(amount));
-	answer_hex(o, "root", v->root, sizeof(v->root));
-	answer_hex(o, "evidence_hash", v->evidence, sizeof(v->evidence));
+	json_set_hex(o, "root", v->root, sizeof(v->root));
+	json_set_hex(o, "evidence_hash", v->evidence, sizeof(v->evidence));
 	return o;
 }
 

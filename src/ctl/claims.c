@@ -10,6 +10,8 @@
 
 #include "sign.h"
 
+#include <nonos/json_set.h>
+
 static bool has_key(const struct invocation *in)
 {
 	return param_text(in->params, "key") || param_text(in->params, "key_file") || param_text(in->params, "cold");
@@ -31,7 +33,7 @@ static int claimant(json_t **ret, const struct invocation *in)
 		return EXIT_OK;
 	r = sign_address(&a, in);
 	if (r == EXIT_OK)
-		answer_address(*ret, "account", &a);
+		json_set_address(*ret, "account", &a);
 	return r;
 }
 

@@ -12,6 +12,7 @@
 #include <nonos/encode.h>
 #include <nonos/err.h>
 #include <nonos/file.h>
+#include <nonos/json_set.h>
 #include <nonos/mem.h>
 #include <nonos/rand.h>
 
@@ -44,7 +45,7 @@ static json_t *entry_answer(const struct keystore_entry *e)
 		return o;
 	}
 	if (e->k.has_address)
-		answer_address(o, "address", &e->k.address);
+		json_set_address(o, "address", &e->k.address);
 	else
 		json_object_set_new(o, "address", json_null());
 	json_object_set_new(o, "kdf", kdf_answer(&e->k));
@@ -100,7 +101,7 @@ static json_t *made_answer(const struct keystore *k, const char *path, const cha
 	char *file = mem_printf("%s/%s.json", path, name);
 
 	if (!dry_run)
-		answer_address(o, "address", &k->address);
+		json_set_address(o, "address", &k->address);
 	json_object_set_new(o, "file", json_string(file));
 	free(file);
 	return o;
@@ -374,9 +375,9 @@ int local_key_sign(const struct invocation *in)
 	if (r != EXIT_OK)
 		return r;
 	answer = json_object();
-	answer_address(answer, "signer", &signer);
-	answer_hex(answer, "digest", h.digest, sizeof(h.digest));
-	answer_hex(answer, "signature", sig, sizeof(sig));
+	json_set_address(answer, "signer", &signer);
+	json_set_hex(answer, "digest", h.digest, sizeof(h.digest));
+	json_set_hex(answer, "signature", sig, sizeof(sig));
 	return print_answer(in, answer);
 }
 

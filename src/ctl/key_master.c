@@ -15,6 +15,7 @@
 #include <nonos/encode.h>
 #include <nonos/err.h>
 #include <nonos/file.h>
+#include <nonos/json_set.h>
 #include <nonos/keys.h>
 #include <nonos/mem.h>
 #include <nonos/secret.h>
@@ -301,7 +302,7 @@ static int sign_registration(json_t **ret, const json_t *object, const char *pat
 		return r;
 	ed25519_public(ed_id, secret_data(master));
 	own = json_object();
-	answer_hex(own, "relayId", ed_id, sizeof(ed_id));
+	json_set_hex(own, "relayId", ed_id, sizeof(ed_id));
 	same = json_equal(json_object_get(own, "relayId"), json_object_get(message, "relayId"));
 	json_decref(own);
 	if (!same)
@@ -310,8 +311,8 @@ static int sign_registration(json_t **ret, const json_t *object, const char *pat
 	*ret = json_object();
 	json_object_set(*ret, "operator", json_object_get(message, "operator"));
 	json_object_set(*ret, "payout", json_object_get(message, "payout"));
-	answer_hex(*ret, "digest", h.digest, sizeof(h.digest));
-	answer_hex(*ret, "relay_signature", sig, sizeof(sig));
+	json_set_hex(*ret, "digest", h.digest, sizeof(h.digest));
+	json_set_hex(*ret, "relay_signature", sig, sizeof(sig));
 	json_object_set_new(*ret, "next", json_sprintf("on the relay: nonosctl relay register --object %s --relay-signature HEX, "
 						       "and --key NAME of the operator", path));
 	return EXIT_OK;

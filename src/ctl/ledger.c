@@ -13,6 +13,7 @@
 #include <nonos/amount.h>
 #include <nonos/encode.h>
 #include <nonos/err.h>
+#include <nonos/json_set.h>
 #include <nonos/mem.h>
 
 #include "sign.h"
@@ -177,7 +178,7 @@ int local_transfer(const struct invocation *in)
 	if (r != EXIT_OK)
 		return r;
 	fields = json_pack("{s:s}", "to", param_text(in->params, "to"));
-	answer_address(fields, "from", &from);
+	json_set_address(fields, "from", &from);
 	object_put_tokens(fields, "amount", param_text(in->params, "amount"));
 	return object_make(in, "Transfer", fields);
 }

@@ -12,6 +12,8 @@
 
 #include "sign.h"
 
+#include <nonos/json_set.h>
+
 static int ask_binding(json_t **ret, const struct invocation *in, const struct eth_addr *operator)
 {
 	const char *payout = param_text(in->params, "payout");
@@ -21,7 +23,7 @@ static int ask_binding(json_t **ret, const struct invocation *in, const struct e
 
 	if (!valid && (param_text(in->params, "cold") || param_text(in->params, "out")))
 		valid = 7 * 86400;
-	answer_address(params, "operator", operator);
+	json_set_address(params, "operator", operator);
 	if (payout)
 		json_object_set_new(params, "payout", json_string(payout));
 	if (valid)
@@ -40,11 +42,11 @@ static int check_binding(const struct invocation *in, const json_t *binding, con
 	json_t *fields = json_object();
 	int r;
 
-	answer_address(fields, "operator", operator);
+	json_set_address(fields, "operator", operator);
 	if (payout)
 		json_object_set_new(fields, "payout", json_string(payout));
 	else
-		answer_address(fields, "payout", operator);
+		json_set_address(fields, "payout", operator);
 	r = object_expect(json_object_get(binding, "object"), "RelayRegistration", fields);
 	json_decref(fields);
 	return r;

@@ -9,29 +9,9 @@
 #include <nonos/amount.h>
 #include <nonos/encode.h>
 #include <nonos/err.h>
-#include <nonos/mem.h>
+#include <nonos/json_set.h>
 
 #include "keydir.h"
-
-/* -- answers -------------------------------------------------------------------- */
-
-void answer_hex(json_t *object, const char *name, const uint8_t *data, size_t len)
-{
-	char *text = mem_new(2 * len + 3);
-
-	memcpy(text, "0x", 2);
-	hex_encode(text + 2, data, len);
-	json_object_set_new(object, name, json_string(text));
-	free(text);
-}
-
-void answer_address(json_t *object, const char *name, const struct eth_addr *a)
-{
-	char text[ETH_ADDR_TEXT_CAP];
-
-	eth_addr_text(text, a);
-	json_object_set_new(object, name, json_string(text));
-}
 
 /* -- parts ------------------------------------------------------------------------ */
 
@@ -99,7 +79,7 @@ static json_t *with_signature(const json_t *object, const uint8_t sig[ETH_SIG_LE
 {
 	json_t *copy = json_copy((json_t *)(uintptr_t)object), *list = json_array(), *one = json_object();
 
-	answer_hex(one, "signature", sig, ETH_SIG_LEN);
+	json_set_hex(one, "signature", sig, ETH_SIG_LEN);
 	json_array_append(list, json_object_get(one, "signature"));
 	json_decref(one);
 	json_object_del(copy, "types");
@@ -298,9 +278,9 @@ static int sign_cold(const struct invocation *in, const json_t *object, const st
 		return r;
 	}
 	answer = json_pack("{s:s, s:o}", "file", path, "object", copy);
-	answer_hex(answer, "digest", h->digest, sizeof(h->digest));
+	json_set_hex(answer, "digest", h->digest, sizeof(h->digest));
 	if (h->has_signer)
-		answer_address(answer, "signer", &h->signer);
+		json_set_address(answer, "signer", &h->signer);
 	return print_answer(in, answer);
 }
 

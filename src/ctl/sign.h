@@ -67,8 +67,4 @@ int sign_secret(struct secret **ret, const struct invocation *in);
 /* The 65 bytes of hexadecimal text. */
 int sign_parse_signature(uint8_t ret[ETH_SIG_LEN], const char *text);
 
-/* Put "0x" and digits, or an address, into an answer. */
-void answer_hex(json_t *object, const char *name, const uint8_t *data, size_t len);
-void answer_address(json_t *object, const char *name, const struct eth_addr *a);
-
 #endif

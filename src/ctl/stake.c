@@ -7,6 +7,8 @@
 
 #include "sign.h"
 
+#include <nonos/json_set.h>
+
 /* "0x" and lower-case digits of a checked parameter. */
 static json_t *hex_json(const char *text)
 {
@@ -40,7 +42,7 @@ int local_stake_deposit(const struct invocation *in)
 	if (r != EXIT_OK)
 		return r;
 	fields = json_pack("{s:o, s:I}", "relayId", id, "lockDays", (json_int_t)param_integer(in->params, "days", 0));
-	answer_address(fields, "account", &from);
+	json_set_address(fields, "account", &from);
 	object_put_tokens(fields, "amount", param_text(in->params, "amount"));
 	return object_make(in, "StakeLock", fields);
 }
@@ -52,7 +54,7 @@ static int whole_stake(json_t **ret, const struct invocation *in, const struct e
 	size_t i;
 	int r;
 
-	answer_address(params, "account", account);
+	json_set_address(params, "account", account);
 	r = daemon_call(&answer, &in->options, "stake.status", params);
 	json_decref(params);
 	if (r != EXIT_OK)
@@ -82,7 +84,7 @@ int local_stake_release(const struct invocation *in)
 		return r;
 	}
 	fields = json_pack("{s:o}", "stakeId", id);
-	answer_address(fields, "account", &from);
+	json_set_address(fields, "account", &from);
 	if (amount)
 		object_put_tokens(fields, "amount", amount);
 	else

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include <nonos/err.h>
+#include <nonos/json_set.h>
 #include <nonos/secret.h>
 
 enum { TYPED_FILE_MAX = 1 << 20 };
@@ -33,10 +34,10 @@ int local_typed_hash(const struct invocation *in)
 	if (r != EXIT_OK)
 		return r;
 	answer = json_object();
-	answer_hex(answer, "typeHash", h.type_hash, sizeof(h.type_hash));
-	answer_hex(answer, "structHash", h.struct_hash, sizeof(h.struct_hash));
-	answer_hex(answer, "domainSeparator", h.domain_separator, sizeof(h.domain_separator));
-	answer_hex(answer, "digest", h.digest, sizeof(h.digest));
+	json_set_hex(answer, "typeHash", h.type_hash, sizeof(h.type_hash));
+	json_set_hex(answer, "structHash", h.struct_hash, sizeof(h.struct_hash));
+	json_set_hex(answer, "domainSeparator", h.domain_separator, sizeof(h.domain_separator));
+	json_set_hex(answer, "digest", h.digest, sizeof(h.digest));
 	return print_answer(in, answer);
 }
 
@@ -57,9 +58,9 @@ int local_typed_sign(const struct invocation *in)
 	if (r != EXIT_OK)
 		return r;
 	answer = json_object();
-	answer_address(answer, "signer", &signer);
-	answer_hex(answer, "digest", h.digest, sizeof(h.digest));
-	answer_hex(answer, "signature", sig, sizeof(sig));
+	json_set_address(answer, "signer", &signer);
+	json_set_hex(answer, "digest", h.digest, sizeof(h.digest));
+	json_set_hex(answer, "signature", sig, sizeof(sig));
 	return print_answer(in, answer);
 }
 
@@ -109,7 +110,7 @@ int local_typed_verify(const struct invocation *in)
 	if (r != EXIT_OK)
 		return r;
 	answer = json_pack("{s:b}", "valid", 1);
-	answer_address(answer, "signer", &found);
-	answer_hex(answer, "digest", h.digest, sizeof(h.digest));
+	json_set_address(answer, "signer", &found);
+	json_set_hex(answer, "digest", h.digest, sizeof(h.digest));
 	return print_answer(in, answer);
 }

@@ -10,6 +10,7 @@
 #include <nonos/encode.h>
 #include <nonos/err.h>
 #include <nonos/genesis.h>
+#include <nonos/json_set.h>
 #include <nonos/ledger.h>
 #include <nonos/typed.h>
 
@@ -44,10 +45,10 @@ int cmd_ledger_head(struct ctl_call *call)
 	call->result = json_pack("{s:s, s:s, s:I, s:I, s:o}", "network", g->name,
 				 "role", settle_is_writer(k->settle) ? "writer" : "follower",
 				 "height", (json_int_t)h.size, "time", (json_int_t)h.time, "domain", genesis_domain(g));
-	settle_put_hex(call->result, "root", h.root, sizeof(h.root));
-	settle_put_hex(call->result, "genesis", g->hash, sizeof(g->hash));
+	json_set_hex(call->result, "root", h.root, sizeof(h.root));
+	json_set_hex(call->result, "genesis", g->hash, sizeof(g->hash));
 	if (k->keys)
-		settle_put_hex(call->result, "relay_id", keys_ed_id(k->keys), 32);
+		json_set_hex(call->result, "relay_id", keys_ed_id(k->keys), 32);
 	if (ledger_checkpoint(l, &note) == 0)
 		json_object_set_new(call->result, "checkpoint", json_string(note));
 	free(note);
@@ -68,7 +69,7 @@ static int put_balance(json_t *o, const char *name, struct ledger *l, enum accou
 	int r = ledger_balance(l, &v, &a);
 
 	if (r == 0)
-		settle_put_amount(o, name, v);
+		json_set_amount(o, name, v);
 	return r;
 }
 
@@ -105,8 +106,8 @@ static int add_line(void *ctx, const struct ledger_line *line)
 	json_t *o = json_pack("{s:I, s:I, s:s, s:s}", "height", (json_int_t)line->height, "time", (json_int_t)line->time,
 			      "why", line->why, "side", line->credit ? "in" : "out");
 
-	settle_put_amount(o, "amount", line->amount);
-	settle_put_amount(o, "balance", line->balance);
+	json_set_amount(o, "amount", line->amount);
+	json_set_amount(o, "balance", line->balance);
 	json_array_append_new(ctx, o);
 	return 0;
 }
@@ -150,15 +151,15 @@ int cmd_ledger_supply(struct ctl_call *call)
 	if (r < 0)
 		return ledger_failed(call, l, r);
 	call->result = o = json_object();
-	settle_put_amount(o, "total", s.total);
-	settle_put_amount(o, "circulating", s.circulating);
-	settle_put_amount(o, "addresses", s.addresses);
-	settle_put_amount(o, "staked", s.staked);
-	settle_put_amount(o, "rewards", s.rewards);
-	settle_put_amount(o, "reserve", s.reserve);
-	settle_put_amount(o, "treasury", s.treasury);
-	settle_put_amount(o, "vault", s.vault);
-	settle_put_amount(o, "burnt", s.burnt);
+	json_set_amount(o, "total", s.total);
+	json_set_amount(o, "circulating", s.circulating);
+	json_set_amount(o, "addresses", s.addresses);
+	json_set_amount(o, "staked", s.staked);
+	json_set_amount(o, "rewards", s.rewards);
+	json_set_amount(o, "reserve", s.reserve);
+	json_set_amount(o, "treasury", s.treasury);
+	json_set_amount(o, "vault", s.vault);
+	json_set_amount(o, "burnt", s.burnt);
 	json_object_set_new(o, "burn_ppm", json_integer(s.burn_ppm));
 	return 0;
 }
@@ -228,7 +229,7 @@ static int answer_object(struct ctl_call *call, json_t *object)
 		return ctl_fail(call, ERR_MALFORMED, CTL_INVALID_PARAMS, "%s", why);
 	}
 	call->result = json_pack("{s:o}", "object", object);
-	settle_put_hex(call->result, "digest", h.digest, sizeof(h.digest));
+	json_set_hex(call->result, "digest", h.digest, sizeof(h.digest));
 	return 0;
 }
 
@@ -273,8 +274,8 @@ static json_t *registration_fields(struct ctl_call *call, const struct relay_key
 	const char *operator = param_text(call->params, "operator"), *payout = param_text(call->params, "payout");
 	json_t *o = json_pack("{s:s, s:s}", "operator", operator, "payout", payout ? payout : operator);
 
-	settle_put_hex(o, "relayId", keys_ed_id(keys), 32);
-	settle_put_hex(o, "fingerprint", keys_rsa_id(keys), 20);
+	json_set_hex(o, "relayId", keys_ed_id(keys), 32);
+	json_set_hex(o, "fingerprint", keys_rsa_id(keys), 20);
 	return o;
 }
 
@@ -293,7 +294,7 @@ static int sign_binding(struct ctl_call *call, const struct relay_keys *keys)
 	if (r < 0)
 		return 0;
 	attachments = json_object();
-	settle_put_hex(attachments, "relaySignature", sig, sizeof(sig));
+	json_set_hex(attachments, "relaySignature", sig, sizeof(sig));
 	json_object_set_new(object, "attachments", attachments);
 	return 0;
 }

@@ -11,6 +11,7 @@
 #include <nonos/encode.h>
 #include <nonos/epochs.h>
 #include <nonos/err.h>
+#include <nonos/json_set.h>
 
 enum { LIMIT = 24, CLAIM_VALID_S = 86400 };
 
@@ -245,10 +246,10 @@ int cmd_ledger_attest(struct ctl_call *call)
 
 static void put_state(json_t *o, const struct claim_state *s)
 {
-	settle_put_amount(o, "earned", s->earned);
-	settle_put_amount(o, "claimed", s->claimed);
-	settle_put_amount(o, "submitted", s->submitted);
-	settle_put_amount(o, "claimable", s->claimable);
+	json_set_amount(o, "earned", s->earned);
+	json_set_amount(o, "claimed", s->claimed);
+	json_set_amount(o, "submitted", s->submitted);
+	json_set_amount(o, "claimable", s->claimable);
 	json_object_set_new(o, "epoch", amount_is_zero(s->earned) ? json_null() : json_integer((json_int_t)s->epoch));
 	json_object_set_new(o, "last_claim", s->last_claim ? json_integer((json_int_t)s->last_claim) : json_null());
 }
@@ -272,7 +273,7 @@ int cmd_rewards_claims(struct ctl_call *call)
 	if (r < 0)
 		return answer(call, l, r, NULL, "this account has earned nothing yet");
 	call->result = json_pack("{s:o}", "claims", list);
-	settle_put_address(call->result, "account", &account);
+	json_set_address(call->result, "account", &account);
 	put_state(call->result, &state);
 	return 0;
 }

@@ -9,6 +9,7 @@
 #include <nonos/clock.h>
 #include <nonos/err.h>
 #include <nonos/genesis.h>
+#include <nonos/json_set.h>
 #include <nonos/ledger.h>
 #include <nonos/mem.h>
 
@@ -37,11 +38,11 @@ static int add_stake(void *ctx, const struct ledger_stake *s)
 			      "locked_at", (json_int_t)s->locked_at, "lock_ends", (json_int_t)s->lock_ends,
 			      "locked", s->lock_ends > now, "unbonds_at", time_or_null(s->unbonds_at));
 
-	settle_put_hex(o, "stake", s->stake_id, sizeof(s->stake_id));
-	settle_put_hex(o, "relay", s->relay_id, sizeof(s->relay_id));
-	settle_put_amount(o, "amount", s->amount);
-	settle_put_amount(o, "active", s->active);
-	settle_put_amount(o, "unbonding", s->unbonding);
+	json_set_hex(o, "stake", s->stake_id, sizeof(s->stake_id));
+	json_set_hex(o, "relay", s->relay_id, sizeof(s->relay_id));
+	json_set_amount(o, "amount", s->amount);
+	json_set_amount(o, "active", s->active);
+	json_set_amount(o, "unbonding", s->unbonding);
 	json_array_append_new(all->list, o);
 	all->relays = mem_resize(all->relays, all->n + 1, sizeof(*all->relays));
 	memcpy(all->relays[all->n++], s->relay_id, sizeof(s->relay_id));
@@ -52,11 +53,11 @@ static json_t *relay_json(const struct genesis *g, const struct ledger_relay *re
 {
 	json_t *o = json_object();
 
-	settle_put_hex(o, "relay", relay->relay_id, sizeof(relay->relay_id));
-	settle_put_amount(o, "stake", relay->stake);
+	json_set_hex(o, "relay", relay->relay_id, sizeof(relay->relay_id));
+	json_set_amount(o, "stake", relay->stake);
 	json_object_set_new(o, "tier", relay->tier < 0 ? json_null() : json_string(g->rewards.tiers[relay->tier].name));
-	settle_put_address(o, "operator", &relay->operator);
-	settle_put_address(o, "payout", &relay->payout);
+	json_set_address(o, "operator", &relay->operator);
+	json_set_address(o, "payout", &relay->payout);
 	return o;
 }
 
@@ -115,7 +116,7 @@ int cmd_stake_status(struct ctl_call *call)
 	}
 	call->result = json_pack("{s:o, s:o, s:I}", "stakes", stakes.list, "relays", relays,
 				 "unbonding_s", (json_int_t)ledger_genesis(l)->unbonding_s);
-	settle_put_address(call->result, "account", &a.addr);
+	json_set_address(call->result, "account", &a.addr);
 	return 0;
 }
 
@@ -134,7 +135,7 @@ int cmd_stake_tiers(struct ctl_call *call)
 				      "factor_bp", (json_int_t)t->factor_bp,
 				      "factor", json_sprintf("x%u.%04u", t->factor_bp / 10000, t->factor_bp % 10000));
 
-		settle_put_amount(o, "stake", t->stake);
+		json_set_amount(o, "stake", t->stake);
 		json_array_append_new(call->result, o);
 	}
 	return 0;

@@ -87,9 +87,4 @@ json_t *settle_risks(struct settle *s);
  */
 int settle_account(struct settle *s, struct ctl_call *call, struct account *ret, const char *name);
 
-/* Put an amount, in base units; "0x" and digits; an address. */
-void settle_put_amount(json_t *o, const char *name, struct amount a);
-void settle_put_hex(json_t *o, const char *name, const uint8_t *data, size_t len);
-void settle_put_address(json_t *o, const char *name, const struct eth_addr *a);
-
 #endif

@@ -15,6 +15,7 @@
 #include <nonos/encode.h>
 #include <nonos/epochs.h>
 #include <nonos/err.h>
+#include <nonos/json_set.h>
 #include <nonos/log.h>
 #include <nonos/typed.h>
 
@@ -50,7 +51,7 @@ static int sign_claim(json_t *claim, const uint8_t secret[ETH_SECRET_LEN])
 	if (r == 0)
 		r = eth_sig_sign(sig, secret, h.digest);
 	if (r == 0) {
-		settle_put_hex(holder, "signature", sig, sizeof(sig));
+		json_set_hex(holder, "signature", sig, sizeof(sig));
 		json_array_append(list, json_object_get(holder, "signature"));
 		json_object_set(claim, "signatures", list);
 	}

@@ -14,9 +14,9 @@
 #include <event2/event.h>
 
 #include <nonos/clock.h>
-#include <nonos/encode.h>
 #include <nonos/err.h>
 #include <nonos/genesis.h>
+#include <nonos/json_set.h>
 #include <nonos/log.h>
 #include <nonos/mem.h>
 
@@ -30,41 +30,15 @@ enum {
 	BUSY_MS = 1000,
 };
 
-/* -- values of answers ------------------------------------------------------------------- */
-
-void settle_put_amount(json_t *o, const char *name, struct amount a)
-{
-	char text[AMOUNT_TEXT_CAP];
-
-	amount_text(text, a);
-	json_object_set_new(o, name, json_string(text));
-}
-
-void settle_put_hex(json_t *o, const char *name, const uint8_t *data, size_t len)
-{
-	char *text = mem_new(2 * len + 3);
-
-	memcpy(text, "0x", 2);
-	hex_encode(text + 2, data, len);
-	json_object_set_new(o, name, json_string(text));
-	free(text);
-}
-
-void settle_put_address(json_t *o, const char *name, const struct eth_addr *a)
-{
-	char text[ETH_ADDR_TEXT_CAP];
-
-	eth_addr_text(text, a);
-	json_object_set_new(o, name, json_string(text));
-}
+/* -- answers ------------------------------------------------------------------------------ */
 
 static json_t *receipt_json(const struct ledger_receipt *r, bool already)
 {
 	json_t *o = json_pack("{s:I, s:I, s:b}", "index", (json_int_t)r->index, "time", (json_int_t)r->time, "already",
 			      already);
 
-	settle_put_hex(o, "digest", r->digest, sizeof(r->digest));
-	settle_put_hex(o, "leaf", r->leaf, sizeof(r->leaf));
+	json_set_hex(o, "digest", r->digest, sizeof(r->digest));
+	json_set_hex(o, "leaf", r->leaf, sizeof(r->leaf));
 	return o;
 }
 
@@ -377,5 +351,5 @@ void settle_ledger_status(struct settle *s, json_t *o)
 		settle_epoch_status(s, o);
 	}
 	if (s->auditor_key)
-		settle_put_address(o, "auditor", &s->auditor);
+		json_set_address(o, "auditor", &s->auditor);
 }
