@@ -11,33 +11,40 @@
 
 #include "doc_read.h"
 
-/* The account's newest claim: its epoch and time; ERR_NOT_FOUND. */
-static int newest_claim(struct ledger *l, uint64_t *ret_epoch, uint64_t *ret_time, const struct eth_addr *account)
+/* When the account's newest claim was taken; ERR_NOT_FOUND. */
+static int newest_claim(struct ledger *l, uint64_t *ret_time, const struct eth_addr *account)
 {
 	sqlite3_stmt *row;
-	int r = store_row(l->store, &row, "SELECT claim.epoch, entry.time FROM claim JOIN entry ON entry.idx = claim.height - 1"
+	int r = store_row(l->store, &row, "SELECT entry.time FROM claim JOIN entry ON entry.idx = claim.height - 1"
 			  " WHERE account = ? ORDER BY height DESC LIMIT 1", "b", account->b, sizeof(account->b));
 
 	if (r < 0)
 		return r;
-	*ret_epoch = store_u64(row, 0);
-	*ret_time = store_u64(row, 1);
+	*ret_time = store_u64(row, 0);
 	store_end(row);
 	return 0;
 }
 
-/* The end of the first epoch from `from` on that paid the account; 0 when none did. */
-static int first_paid(struct ledger *l, uint64_t *ret_end, const struct eth_addr *account, uint64_t from)
+/*
+ * The end of the first epoch of which something is not claimed. A claim may be for a part, so its
+ * epoch does not tell: the epochs are gone through from the last one back, until what was earned before is claimed.
+ */
+static int first_unclaimed(struct ledger *l, uint64_t *ret_end, const struct eth_addr *account, const struct claim_row *c)
 {
+	struct amount earned = c->total;
 	sqlite3_stmt *row;
-	int r = store_row(l->store, &row, "SELECT epoch FROM due WHERE payout = ? AND epoch >= ? ORDER BY epoch LIMIT 1", "bu",
-			  account->b, sizeof(account->b), from);
+	int r = store_row(l->store, &row, "SELECT epoch, amount FROM due WHERE payout = ? ORDER BY epoch DESC", "b", account->b,
+			  sizeof(account->b));
 
-	if (r < 0)
-		return r == ERR_NOT_FOUND ? 0 : r;
-	*ret_end = genesis_epoch_start(l->genesis, store_u64(row, 0) + 1);
-	store_end(row);
-	return 0;
+	for (r = r < 0 ? r : 1; r == 1; r = store_next(l->store, row)) {
+		if (amount_cmp(earned, c->claimed) <= 0) {
+			store_end(row);
+			return 0;
+		}
+		*ret_end = genesis_epoch_start(l->genesis, store_u64(row, 0) + 1);
+		(void)amount_sub(&earned, earned, store_amount(row, 1));
+	}
+	return r == ERR_NOT_FOUND ? 0 : r;
 }
 
 /* What of the claims is in the open batch. */
@@ -55,7 +62,7 @@ static int sum_submitted(struct ledger *l, struct amount *ret, const struct eth_
 int claim_state(struct ledger *l, struct claim_state *ret, const struct eth_addr *account)
 {
 	struct claim_state s = { .epoch = 0 };
-	uint64_t next, claimed_epoch = 0;
+	uint64_t next;
 	struct claim_row c;
 	int r = epoch_next(l, &next);
 
@@ -72,9 +79,9 @@ int claim_state(struct ledger *l, struct claim_state *ret, const struct eth_addr
 	s.epoch = next ? next - 1 : 0;
 	if (amount_sub(&s.claimable, c.total, c.claimed) < 0)
 		return store_damaged(l->store, "an account claimed more than it earned");
-	r = newest_claim(l, &claimed_epoch, &s.last_claim, account);
+	r = newest_claim(l, &s.last_claim, account);
 	if (r == 0 || r == ERR_NOT_FOUND)
-		r = first_paid(l, &s.oldest_unclaimed, account, r == 0 ? claimed_epoch + 1 : 0);
+		r = first_unclaimed(l, &s.oldest_unclaimed, account, &c);
 	if (r == 0)
 		r = sum_submitted(l, &s.submitted, account);
 	if (r == 0)

@@ -277,9 +277,15 @@ static int begin_object(struct ledger *l, struct ledger_refusal *ret_refusal)
 	return r < 0 ? lose(l, r) : 0;
 }
 
-int ledger_submit(struct ledger *l, struct ledger_receipt *ret, struct ledger_refusal *ret_refusal, const json_t *object)
+uint64_t ledger_now(const struct ledger *l)
 {
 	uint64_t now = clock_wall() < 0 ? 0 : (uint64_t)clock_wall();
+
+	return now > l->end.time ? now : l->end.time;
+}
+
+int ledger_submit(struct ledger *l, struct ledger_receipt *ret, struct ledger_refusal *ret_refusal, const json_t *object)
+{
 	struct object o;
 	int r = begin_object(l, ret_refusal);
 
@@ -288,7 +294,7 @@ int ledger_submit(struct ledger *l, struct ledger_receipt *ret, struct ledger_re
 	r = object_read(&o, ret_refusal, l->genesis, object);
 	if (r < 0)
 		return r;
-	r = fold_object(l, ret, ret_refusal, &o, now > l->end.time ? now : l->end.time, NULL, 0);
+	r = fold_object(l, ret, ret_refusal, &o, ledger_now(l), NULL, 0);
 	object_free(&o);
 	return r < 0 && r != ERR_REFUSED ? lose(l, r) : r;
 }

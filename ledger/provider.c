@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <nonos/clock.h>
 #include <nonos/err.h>
 #include <nonos/mem.h>
 
@@ -29,11 +28,7 @@ static int domain(struct provider *p, json_t **ret)
 /* An entry of this moment would get this time. */
 static int now(struct provider *p, uint64_t *ret)
 {
-	struct ledger_head head;
-	int64_t wall = clock_wall();
-
-	ledger_head(of(p), &head);
-	*ret = wall > 0 && (uint64_t)wall > head.time ? (uint64_t)wall : head.time;
+	*ret = ledger_now(of(p));
 	return 0;
 }
 

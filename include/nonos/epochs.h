@@ -87,7 +87,7 @@ struct claim_state {
 	struct amount earned, claimed, submitted, claimable;
 	uint64_t epoch;			/* the last one with a root; meaningful when earned is not 0 */
 	uint64_t last_claim;		/* time of the last claim's entry, 0: none */
-	uint64_t oldest_unclaimed;	/* end of the first epoch after the last claim that paid the account; 0 */
+	uint64_t oldest_unclaimed;	/* end of the first epoch of which something is claimable; 0: none */
 };
 
 int claim_state(struct ledger *l, struct claim_state *ret, const struct eth_addr *account);

@@ -225,6 +225,12 @@ struct ledger_head {
 
 void ledger_head(const struct ledger *l, struct ledger_head *ret);
 
+/*
+ * The time that an entry of this moment would get: this machine's, or that of the last entry when
+ * the clock is behind it. What says until when it is valid is judged by this.
+ */
+uint64_t ledger_now(const struct ledger *l);
+
 /* Entries that are durable: without those of the open batch. */
 uint64_t ledger_committed(const struct ledger *l);
 

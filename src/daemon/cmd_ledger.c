@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <nonos/clock.h>
 #include <nonos/encode.h>
 #include <nonos/err.h>
 #include <nonos/genesis.h>
@@ -235,7 +234,7 @@ static int answer_object(struct ctl_call *call, json_t *object)
 
 static int make_template(struct ctl_call *call, json_t **ret, struct ledger *l, const char *type, const json_t *fields)
 {
-	uint64_t until = (uint64_t)(clock_wall() + param_integer(call->params, "valid", VALID_S));
+	uint64_t until = ledger_now(l) + (uint64_t)param_integer(call->params, "valid", VALID_S);
 	char why[LEDGER_WHY_CAP];
 	int r = ledger_template(l, ret, why, type, fields, until);
 

@@ -297,8 +297,8 @@ int cmd_rewards_bundle(struct ctl_call *call)
 int cmd_rewards_draft(struct ctl_call *call)
 {
 	struct ledger *l = settle_ledger(settle_of(call), call);
-	uint64_t deadline = (uint64_t)(clock_wall() + param_integer(call->params, "valid", CLAIM_VALID_S));
 	struct eth_addr account;
+	uint64_t deadline;
 	json_t *made = NULL;
 	int r;
 
@@ -307,6 +307,7 @@ int cmd_rewards_draft(struct ctl_call *call)
 	r = which_account(call, &account);
 	if (r < 0)
 		return r;
+	deadline = ledger_now(l) + (uint64_t)param_integer(call->params, "valid", CLAIM_VALID_S);
 	r = claim_draft(l, &made, &account, NULL, deadline);
 	if (r == ERR_STATE)
 		return ctl_fail(call, r, CTL_FAILED, "nothing can be claimed now: what was earned so far is claimed");

@@ -85,7 +85,7 @@ static int claim_now(struct settle *s, struct amount claimable)
 {
 	char tokens[AMOUNT_TEXT_CAP];
 	json_t *claim = NULL;
-	int r = claim_draft(s->ledger, &claim, &s->claimant, NULL, (uint64_t)clock_wall() + DEADLINE_S);
+	int r = claim_draft(s->ledger, &claim, &s->claimant, NULL, ledger_now(s->ledger) + DEADLINE_S);
 
 	if (r == 0)
 		r = sign_claim(claim, secret_data(s->claim_key));

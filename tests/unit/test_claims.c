@@ -174,6 +174,14 @@ static void refusals(void **state)
 	expect_verified(w->l);
 }
 
+static json_t *amount_json(struct amount a)
+{
+	char text[AMOUNT_TEXT_CAP];
+
+	amount_text(text, a);
+	return json_string(text);
+}
+
 /* A part of what is due, by the relay's name; the rest by a voucher that auditors signed. */
 static void parts_and_vouchers(void **state)
 {
@@ -188,8 +196,18 @@ static void parts_and_vouchers(void **state)
 	json_object_set_new(json_object_get(doc, "message"), "cumulativeAmount", json_string("1000"));
 	assert_int_equal(submit(w->l, signed_object(doc, own, 1), NULL), REFUSED_NOT);
 	assert_int_equal(balance_of(w->l, ACCOUNT_ADDRESS, 12).lo, 1000);
+	/* What is left is as old as before, and stays the oldest. */
+	assert_int_equal(state_of(w->l, 12).oldest_unclaimed, T0 + EPOCH_S);
+	close_epoch(w->l);
+	assert_int_equal(state_of(w->l, 12).oldest_unclaimed, T0 + EPOCH_S);
+	doc = draft_for(w->l, 12, node);
+	json_object_set_new(json_object_get(doc, "message"), "cumulativeAmount", amount_json(earned));
+	assert_int_equal(submit(w->l, signed_object(doc, own, 1), NULL), REFUSED_NOT);
+	assert_int_equal(state_of(w->l, 12).oldest_unclaimed, T0 + 2 * EPOCH_S);
+	earned = state_of(w->l, 12).earned;
 	assert_int_equal(submit(w->l, signed_object(draft_for(w->l, 12, node), auditors, 2), NULL), REFUSED_NOT);
 	assert_int_equal(amount_cmp(balance_of(w->l, ACCOUNT_ADDRESS, 12), earned), 0);
+	assert_int_equal(state_of(w->l, 12).oldest_unclaimed, 0);
 	expect_verified(w->l);
 }
 
