@@ -17,6 +17,7 @@ enum {
 	TICK_S = 1,
 	RETRY_MS = 60 * 1000,		/* until a measurement that could not be opened is tried again */
 	MICRODESCS_MS = 20 * 1000,	/* between two looks for microdescriptors that are missing */
+	UNMEASURED_MAX = 12,		/* consensuses that wait for the disk; in a real network as many hours */
 };
 
 /* -- problems -------------------------------------------------------------------------- */
@@ -62,14 +63,15 @@ static void measure_failed(struct settle *s)
 			   "measure.db cannot be written; is the disk full? It is tried again every minute.");
 }
 
-void settle_consensus(struct settle *s, const struct consensus_facts *c)
+/* ERR_IO: it may be offered again, once the measurement is open. */
+static int take_consensus(struct settle *s, const struct consensus_facts *c)
 {
 	uint64_t began = clock_precise_us();
 	int r;
 
 	open_measure(s);
 	if (!s->measure)
-		return;
+		return ERR_IO;
 	r = measure_consensus(s->measure, c, s->config->measure_keep);
 	if (r == 0)
 		log_info("A consensus was measured. valid_after=%lld relays=%zu took_ms=%llu", (long long)c->valid_after,
@@ -80,6 +82,47 @@ void settle_consensus(struct settle *s, const struct consensus_facts *c)
 	else if (r == ERR_IO)
 		measure_failed(s);
 	s->microdescs_ms = 0;
+	return r;
+}
+
+/* -- what has to wait for the disk ------------------------------------------------------- */
+
+static void forget_unmeasured(struct settle *s, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		free((uint8_t *)(uintptr_t)s->unmeasured[i].digest);
+		free((struct consensus_router *)(uintptr_t)s->unmeasured[i].routers);
+	}
+	s->n_unmeasured -= n;
+	memmove(s->unmeasured, s->unmeasured + n, s->n_unmeasured * sizeof(*s->unmeasured));
+}
+
+/* The directory offers each once, and an auditor that missed one cannot attest its epoch. */
+static void keep_unmeasured(struct settle *s, const struct consensus_facts *c)
+{
+	struct consensus_facts copy = *c;
+
+	if (s->n_unmeasured == UNMEASURED_MAX)
+		forget_unmeasured(s, 1);
+	copy.digest = mem_dup(c->digest, 32);
+	copy.routers = c->n_routers ? mem_dup(c->routers, c->n_routers * sizeof(*c->routers)) : NULL;
+	s->unmeasured = mem_resize(s->unmeasured, s->n_unmeasured + 1, sizeof(*s->unmeasured));
+	s->unmeasured[s->n_unmeasured++] = copy;
+}
+
+static void take_unmeasured(struct settle *s)
+{
+	while (s->n_unmeasured && s->measure && take_consensus(s, &s->unmeasured[0]) != ERR_IO)
+		forget_unmeasured(s, 1);
+}
+
+void settle_consensus(struct settle *s, const struct consensus_facts *c)
+{
+	if (!s->config->measure || c->flavour != FLAVOUR_MICRODESC)
+		return;
+	/* In the order of their coming: is_complete() of an epoch looks at the newest alone. */
+	if (s->n_unmeasured || take_consensus(s, c) == ERR_IO)
+		keep_unmeasured(s, c);
 }
 
 static int find_microdesc(void *arg, struct microdesc_facts *ret, const uint8_t digest[32])
@@ -106,6 +149,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	clock_update();
 	open_measure(s);
+	take_unmeasured(s);
 	settle_ledger_open(s);
 	settle_share_tick(s);
 	look_for_microdescs(s);
@@ -139,6 +183,7 @@ void settle_use(struct settle *s, const struct config *config, const struct dire
 	measure_close(s->measure);
 	s->measure = NULL;
 	s->measure_problem.text[0] = '\0';
+	forget_unmeasured(s, s->n_unmeasured);
 }
 
 void settle_relay_is(struct settle *s, const uint8_t relay_id[RELAY_ID_LEN])
@@ -154,6 +199,8 @@ void settle_free(struct settle *s)
 	event_free(s->tick);
 	settle_ledger_close(s);
 	measure_close(s->measure);
+	forget_unmeasured(s, s->n_unmeasured);
+	free(s->unmeasured);
 	json_decref(s->risks);
 	free(s);
 }

@@ -40,6 +40,8 @@ struct settle {
 	struct settle_problem measure_problem;
 	uint64_t measure_retry_ms, microdescs_ms;
 	size_t microdescs_missing;
+	struct consensus_facts *unmeasured;	/* oldest first: what came while the measurement could not be written */
+	size_t n_unmeasured;
 
 	struct ledger *ledger;		/* NULL: none, or see ledger_problem */
 	bool writer;			/* we hold the journal's key */

@@ -1,0 +1,169 @@
+/* What the keeper's settle does when the disk, or the clock, is not as it should be. */
+#include "config.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include <cmocka.h>
+#include <event2/event.h>
+
+#include <nonos/clock.h>
+#include <nonos/epochs.h>
+#include <nonos/err.h>
+#include <nonos/log.h>
+#include <nonos/mem.h>
+#include <nonos/secret.h>
+
+#include "../../src/daemon/conf.h"
+#include "../../src/daemon/settle_priv.h"
+
+#include "epoch_test.h"
+
+struct world {
+	char dir[64], data_dir[80];
+	struct event_base *base;
+	struct config config;
+};
+
+static int setup(void **state)
+{
+	struct world *w = mem_new(sizeof(*w));
+
+	log_set_level(LOG_LEVEL_ERROR + 1);
+	clock_set_manual(1000, T0 + 10);
+	world_dir(w->dir);
+	snprintf(w->data_dir, sizeof(w->data_dir), "%s/data", w->dir);
+	w->config.data_dir = w->data_dir;
+	w->config.measure = true;
+	w->config.measure_keep = 14 * 86400;
+	w->base = event_base_new();
+	*state = w;
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	struct world *w = *state;
+	char command[80];
+
+	event_base_free(w->base);
+	snprintf(command, sizeof(command), "rm -r %s", w->dir);
+	assert_int_equal(system(command), 0);
+	free(w);
+	return 0;
+}
+
+/* -- a disk that is full for some time --------------------------------------------------- */
+
+static void offer(struct settle *s, unsigned hour)
+{
+	struct consensus_router rt = { .flags = FLAG_RUNNING, .weight = 7, .rsa_id = { 1 } };
+	uint8_t digest[32] = { (uint8_t)hour };
+	struct consensus_facts c = {
+		.flavour = FLAVOUR_MICRODESC, .valid_after = T0 + hour * 3600, .fresh_until = T0 + hour * 3600 + 3600,
+		.valid_until = T0 + hour * 3600 + 3 * 3600, .digest = digest, .routers = &rt, .n_routers = 1,
+	};
+
+	settle_consensus(s, &c);
+	memset(digest, 0xee, sizeof(digest));		/* it is borrowed */
+}
+
+static json_int_t measured(struct settle *s)
+{
+	json_t *o = settle_status(s);
+	json_int_t n = json_integer_value(json_object_get(json_object_get(o, "measurement"), "consensuses"));
+
+	json_decref(o);
+	return n;
+}
+
+/* As the daemon does it, about once a second. */
+static void tick(struct world *w)
+{
+	static const struct timeval soon = { .tv_sec = 1, .tv_usec = 200000 };
+
+	event_base_loopexit(w->base, &soon);
+	event_base_dispatch(w->base);
+}
+
+/* What came while the measurement could not be written is measured when it can be. */
+static void test_disk(void **state)
+{
+	struct world *w = *state;
+	struct settle *s = settle_new(w->base, &w->config);
+	struct measured_consensus newest;
+
+	for (unsigned hour = 0; hour < 20; hour++)
+		offer(s, hour);
+	assert_int_equal(measured(s), 0);
+	assert_int_equal(mkdir(w->data_dir, 0700), 0);
+	clock_advance_ms(61 * 1000);
+	tick(w);
+	/* There is a bound: the newest ones. */
+	assert_int_equal(measured(s), 12);
+	assert_int_equal(measure_newest(s->measure, &newest), 0);
+	assert_int_equal(newest.valid_after, T0 + 19 * 3600);
+	assert_int_equal(newest.digest[0], 19);
+	offer(s, 20);
+	assert_int_equal(measured(s), 13);
+	settle_free(s);
+}
+
+/* -- a clock that was ahead for some time -------------------------------------------------- */
+
+static void nothing(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	(void)arg;
+}
+
+/* The journal's time does not go back with the clock: until when a claim is good, counts from there. */
+static void test_clock(void **state)
+{
+	struct world *w = *state;
+	struct genesis *g = audited_genesis(w->dir);
+	struct settle s = { .base = w->base, .config = &w->config, .writer = true };
+	uint8_t key[ETH_SECRET_LEN];
+	struct amount earned;
+
+	s.waiting_end = &s.waiting;
+	s.ledger = world_memory(w->dir, g);
+	s.commit = evtimer_new(w->base, nothing, NULL);
+	populate(s.ledger);
+	close_epoch(s.ledger);
+	earned = balance_of(s.ledger, ACCOUNT_REWARDS, 12);
+	person_secret(key, 12);
+	s.claim_key = secret_new(key, sizeof(key));
+	s.claimant = person(12);
+	w->config.claim_above = amount_u64(1);
+
+	clock_set_manual(1000, T0 + 10 * 3600);
+	assert_int_equal(submit(s.ledger, transfer(s.ledger, 0, 20, "1"), NULL), REFUSED_NOT);
+	assert_int_equal(ledger_commit(s.ledger), 0);
+	clock_set_manual(1000, T0 + 2 * 3600);
+	settle_claim_tick(&s);
+	assert_string_equal(s.claim_problem.text, "");
+	assert_int_equal(amount_cmp(balance_of(s.ledger, ACCOUNT_ADDRESS, 12), earned), 0);
+
+	event_free(s.commit);
+	secret_free(s.claim_key);
+	ledger_close(s.ledger);
+	genesis_free(g);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_disk, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_clock, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
