@@ -63,7 +63,6 @@ def set_option(lab, name, line):
 def test_no_total_goes_back_over_a_kill(lab, counted):
     """Totals are read as fast as it goes during a download; then the keeper is killed. Three times."""
     name, names = counted(), ("read_bytes", "written_bytes", "cells_relayed", "circuits_made")
-    lab.wait_known(name)
     lab.fetch(path=["relay0", name, "exit0"], mb=2)
     for _ in range(3):
         thread, shown = fetching(lab, name, 200), {}

@@ -132,7 +132,6 @@ def watched(lab):
         "node: metrics_listen = %s:%d" % (HOST, port), "node: metrics_socket = " + path])
     lab.start(["watched"])
     lab.wait_relay("watched", FLAGS, timeout=int(90 * SLOW))
-    lab.wait_known("watched", timeout=int(60 * SLOW))
     yield (HOST, port), path
     reports = lab.sanitizer_reports()
     lab.remove_node("watched")

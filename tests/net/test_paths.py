@@ -41,7 +41,6 @@ def newcomer(lab, name):
     lab.add_ours(name, workers=1)
     lab.start([name])
     lab.wait_relay(name, FLAGS, timeout=int(90 * SLOW))
-    lab.wait_known(name, timeout=int(60 * SLOW))
     fresh = [n["name"] for n in lab.by_role("relay", "exit")
              if links_between(lab, name, n["name"]) == (0, 0)]
     assert fresh, "every relay has a link with the newcomer already"

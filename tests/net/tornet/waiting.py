@@ -47,20 +47,18 @@ class Waiting:
                 missing.append(fpr)
         return missing
 
-    def wait_known(self, relay, timeout=60):
-        """Wait until the consensus of every tor relay and exit lists `relay`: before, they take its
-        links for a client's, and exits refuse streams that come from it."""
-        deadline, fpr = time.time() + timeout, self.fingerprint(relay)
-        with self.pollers() as get:
-            for node in self.by_role("relay", "exit"):
-                while True:
-                    try:
-                        get(node["name"]).getinfo("ns/id/" + fpr)
-                        break
-                    except TornetError:
-                        if time.time() > deadline:
-                            raise
-                        time.sleep(0.25)
+    def _wait_known(self, get, fpr, deadline):
+        """Wait until the consensus of every tor relay and exit lists the relay: before, they take
+        its links for a client's, and exits refuse streams that come from it."""
+        for node in self.by_role("relay", "exit"):
+            while self.pid(node["name"]):
+                try:
+                    get(node["name"]).getinfo("ns/id/" + fpr)
+                    break
+                except (OSError, TornetError):
+                    if time.time() > deadline:
+                        raise
+                    time.sleep(0.25)
 
     def wait(self, timeout=120, begin=None):
         """Wait for all relays Running in a consensus, all clients at 100% and
@@ -133,10 +131,15 @@ class Waiting:
                    clients=True):
         """Wait until every authority's consensus lists `relay` with `flags`.
 
-        With `clients`, also until every running client has its microdescriptor.
+        With `clients`, also until every running client has its microdescriptor, and every
+        running relay and exit lists it: then it can be used.
         """
+        deadline = time.time() + timeout
         with self.pollers() as get:
-            return self._wait_relay(get, relay, flags, timeout, clients)
+            entry = self._wait_relay(get, relay, flags, timeout, clients)
+            if clients:
+                self._wait_known(get, self.fingerprint(relay), deadline)
+            return entry
 
     def _wait_relay(self, get, relay, flags, timeout, clients):
         fpr, deadline, begin = self.fingerprint(relay), time.time() + timeout, time.time()
