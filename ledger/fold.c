@@ -104,40 +104,32 @@ int ledger_next_nonce(struct ledger *l, uint64_t *ret, const struct eth_addr *si
 	return 0;
 }
 
-static int refuse_nonce(struct ledger *l, const struct object *o, uint64_t nonce)
+static int check_nonce(struct ledger *l, const struct object *o)
 {
-	uint64_t next;
-	int r = ledger_next_nonce(l, &next, &o->signer);
-
-	if (r < 0)
-		return r;
-	if (nonce < next)
-		return ledger_refuse(l, REFUSED_NONCE_USED, "the nonce is %" PRIu64 ", and the lowest that is free is %" PRIu64, nonce,
-				     next);
-	return ledger_refuse(l, REFUSED_NONCE_AHEAD, "the nonce is %" PRIu64 ", and the next one is %" PRIu64
-			     "; at most %d may be left out", nonce, next, NONCE_AHEAD_MAX);
-}
-
-static int use_nonce(struct ledger *l, const struct object *o)
-{
-	uint64_t nonce, low;
+	uint64_t nonce, next;
 	int r;
 
 	if (!(o->fold->flags & FOLD_NONCE))
 		return 0;
 	nonce = object_u64(o, "nonce");
-	low = nonce > NONCE_AHEAD_MAX ? nonce - NONCE_AHEAD_MAX : 0;
-	if (nonce >= INT64_MAX)
-		return refuse_nonce(l, o, nonce);
-	/* Only a signer without any nonce so far makes a row; the first may be no further ahead either. */
-	r = store_run(l->store, "UPDATE nonce SET next = ? WHERE signer = ? AND next BETWEEN ? AND ?", "ubuu", nonce + 1, o->signer.b,
-		      sizeof(o->signer.b), low, nonce);
-	if (r < 0 || store_changes(l->store) == 1)
+	r = ledger_next_nonce(l, &next, &o->signer);
+	if (r < 0)
 		return r;
-	if (low > 0)
-		return refuse_nonce(l, o, nonce);
-	r = store_run(l->store, "INSERT INTO nonce VALUES(?, ?) ON CONFLICT DO NOTHING", "bu", o->signer.b, sizeof(o->signer.b), nonce + 1);
-	return r < 0 || store_changes(l->store) == 1 ? r : refuse_nonce(l, o, nonce);
+	if (nonce < next)
+		return ledger_refuse(l, REFUSED_NONCE_USED, "the nonce is %" PRIu64 ", and the lowest that is free is %" PRIu64, nonce,
+				     next);
+	if (nonce - next > NONCE_AHEAD_MAX || nonce >= INT64_MAX)
+		return ledger_refuse(l, REFUSED_NONCE_AHEAD, "the nonce is %" PRIu64 ", and the next one is %" PRIu64
+				     "; at most %d may be left out", nonce, next, NONCE_AHEAD_MAX);
+	return 0;
+}
+
+static int use_nonce(struct ledger *l, const struct object *o)
+{
+	if (!(o->fold->flags & FOLD_NONCE))
+		return 0;
+	return store_run(l->store, "INSERT INTO nonce VALUES(?, ?) ON CONFLICT(signer) DO UPDATE SET next = excluded.next", "bu",
+			 o->signer.b, sizeof(o->signer.b), object_u64(o, "nonce") + 1);
 }
 
 static int check_duplicate(struct ledger *l, struct ledger_receipt *ret, const struct object *o)
@@ -179,42 +171,20 @@ int object_check_signers(struct ledger *l, const struct object *o, const struct 
 
 /* -- one object -------------------------------------------------------------------------- */
 
-/* What time brings comes first: money that is due can be spent by this very object. */
-static int fold_time_passes(struct ledger *l)
+/* The canonical bytes of its entry, which in a replay must be those that stand there. */
+static int make_entry(struct ledger *l, char **ret, size_t *ret_len, const struct object *o, const char *expect,
+		      size_t expect_len)
 {
-	int r = stake_due(l);
-
-	return r < 0 ? r : burn_due(l);
-}
-
-static int fold_checked(struct ledger *l, const struct object *o)
-{
-	int r = use_nonce(l, o);
-
-	if (r == 0)
-		r = fold_time_passes(l);
-	l->fold.why = o->type;
-	return r < 0 ? r : o->fold->apply(l, o);
-}
-
-static int write_entry(struct ledger *l, struct ledger_receipt *ret, const struct object *o, const char *expect,
-		       size_t expect_len)
-{
-	size_t len;
-	char *entry;
-	int r = object_entry(&entry, &len, o, l->fold.time);
+	int r = object_entry(ret, ret_len, o, l->fold.time);
 
 	if (r < 0)
 		return ledger_refuse(l, REFUSED_MALFORMED, "the message cannot be written in canonical form");
-	if (len > LEDGER_ENTRY_MAX)
-		r = ledger_refuse(l, REFUSED_TOO_LONG, "its entry would be %zu bytes, and %d are allowed", len, LEDGER_ENTRY_MAX);
-	else if (expect && (len != expect_len || memcmp(entry, expect, len) != 0))
+	if (*ret_len > LEDGER_ENTRY_MAX)
+		r = ledger_refuse(l, REFUSED_TOO_LONG, "its entry would be %zu bytes, and %d are allowed", *ret_len, LEDGER_ENTRY_MAX);
+	else if (expect && (*ret_len != expect_len || memcmp(*ret, expect, expect_len) != 0))
 		r = ledger_refuse(l, REFUSED_MALFORMED, "the entry is not in its canonical form");
-	if (r == 0)
-		r = journal_add(l, ret, o, l->fold.time, entry, len);
-	if (r == 0)
-		r = copy_entry(l, entry, len, o->evidence, o->evidence_len);
-	free(entry);
+	if (r < 0)
+		free(*ret);
 	return r;
 }
 
@@ -230,19 +200,35 @@ static int fold_check(struct ledger *l, struct ledger_receipt *ret, const struct
 		r = check_duplicate(l, ret, o);
 	if (r == 0)
 		r = check_until(l, o);
-	return r < 0 ? r : check_signer(l, o);
+	if (r == 0)
+		r = check_signer(l, o);
+	return r < 0 ? r : check_nonce(l, o);
 }
 
-/* Inside a savepoint: what is refused leaves nothing behind. */
-static int fold_apply(struct ledger *l, struct ledger_receipt *ret, const struct object *o, const char *expect, size_t expect_len)
+/* What time brings comes first: money that is due can be spent by this very object. */
+static int fold_write(struct ledger *l, struct ledger_receipt *ret, const struct object *o, const char *entry, size_t entry_len)
+{
+	int r = stake_due(l);
+
+	if (r == 0)
+		r = burn_due(l);
+	l->fold.why = o->type;
+	if (r == 0)
+		r = o->fold->apply(l, o);
+	if (r == 0)
+		r = use_nonce(l, o);
+	if (r == 0)
+		r = journal_add(l, ret, o, l->fold.time, entry, entry_len);
+	return r < 0 ? r : copy_entry(l, entry, entry_len, o->evidence, o->evidence_len);
+}
+
+static int fold_marked(struct ledger *l, struct ledger_receipt *ret, const struct object *o, const char *entry, size_t entry_len)
 {
 	int r = store_mark(l->store), undone;
 
 	if (r < 0)
 		return r;
-	r = fold_checked(l, o);
-	if (r == 0)
-		r = write_entry(l, ret, o, expect, expect_len);
+	r = fold_write(l, ret, o, entry, entry_len);
 	if (r == 0)
 		return store_keep(l->store);
 	if (r == ERR_REFUSED) {
@@ -253,6 +239,42 @@ static int fold_apply(struct ledger *l, struct ledger_receipt *ret, const struct
 	return r;
 }
 
+/* Whether stakes fall due, or the burn rate moves, with this entry. */
+static bool time_brings(const struct ledger *l)
+{
+	return !l->due_known || l->fold.time >= l->next_due ||
+	       genesis_epoch(l->genesis, l->fold.time) != genesis_epoch(l->genesis, l->end.time);
+}
+
+/* A savepoint copies every page that is touched in it: where nothing can need undoing there is none. */
+static int fold_apply(struct ledger *l, struct ledger_receipt *ret, const struct object *o, const char *entry, size_t entry_len)
+{
+	int64_t before = store_changes(l->store);
+	int r;
+
+	if (time_brings(l) || !(o->fold->flags & FOLD_CLEAN))
+		return fold_marked(l, ret, o, entry, entry_len);
+	r = fold_write(l, ret, o, entry, entry_len);
+	if (r == ERR_REFUSED && store_changes(l->store) != before)
+		r = store_damaged(l->store, "%s was refused after it had written", o->type);
+	return r;
+}
+
+static int fold_checked(struct ledger *l, struct ledger_receipt *ret, const struct object *o, const char *expect, size_t expect_len)
+{
+	size_t len;
+	char *entry;
+	int r = fold_check(l, ret, o);
+
+	if (r == 0)
+		r = make_entry(l, &entry, &len, o, expect, expect_len);
+	if (r < 0)
+		return r;
+	r = fold_apply(l, ret, o, entry, len);
+	free(entry);
+	return r;
+}
+
 int fold_object(struct ledger *l, struct ledger_receipt *ret, struct ledger_refusal *refusal, const struct object *o,
 		uint64_t time, const char *expect, size_t expect_len)
 {
@@ -260,9 +282,7 @@ int fold_object(struct ledger *l, struct ledger_receipt *ret, struct ledger_refu
 	int r, found;
 
 	l->fold = (struct fold_now){ .time = time, .height = l->end.tree.size + 1, .why = o->type, .refusal = refusal };
-	r = fold_check(l, &receipt, o);
-	if (r == 0)
-		r = fold_apply(l, &receipt, o, expect, expect_len);
+	r = fold_checked(l, &receipt, o, expect, expect_len);
 	/* Whatever is wrong with it now: when it was taken before, that is what counts. */
 	if (r == ERR_REFUSED && refusal->code != REFUSED_DUPLICATE) {
 		found = check_duplicate(l, &receipt, o);

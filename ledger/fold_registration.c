@@ -32,5 +32,5 @@ static int apply(struct ledger *l, const struct object *o)
 }
 
 const struct fold_type fold_registration = {
-	.name = "RelayRegistration", .flags = FOLD_NONCE | FOLD_UNTIL | FOLD_RELAY_SIG, .apply = apply,
+	.name = "RelayRegistration", .flags = FOLD_NONCE | FOLD_UNTIL | FOLD_CLEAN | FOLD_RELAY_SIG, .apply = apply,
 };

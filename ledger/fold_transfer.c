@@ -25,4 +25,4 @@ static int apply(struct ledger *l, const struct object *o)
 	return r < 0 ? r : ledger_move(l, &from, &to, amount);
 }
 
-const struct fold_type fold_transfer = { .name = "Transfer", .flags = FOLD_NONCE | FOLD_UNTIL, .apply = apply };
+const struct fold_type fold_transfer = { .name = "Transfer", .flags = FOLD_NONCE | FOLD_UNTIL | FOLD_CLEAN, .apply = apply };

@@ -55,4 +55,4 @@ static int apply(struct ledger *l, const struct object *o)
 	return split(l, &o->signer, &publisher, amount);
 }
 
-const struct fold_type fold_usage = { .name = "UsageReceipt", .flags = FOLD_NONCE | FOLD_UNTIL, .apply = apply };
+const struct fold_type fold_usage = { .name = "UsageReceipt", .flags = FOLD_NONCE | FOLD_UNTIL | FOLD_CLEAN, .apply = apply };

@@ -89,12 +89,6 @@ int journal_root_at(struct ledger *l, struct merkle_hash *ret, uint64_t size)
 
 /* -- appending -------------------------------------------------------------------------------- */
 
-/* By which a digest is looked up. */
-static int64_t prefix(const uint8_t digest[KECCAK256_LEN])
-{
-	return (int64_t)digest[0] << 24 | digest[1] << 16 | digest[2] << 8 | digest[3];
-}
-
 static int add_evidence(struct ledger *l, uint8_t hash[KECCAK256_LEN], const struct object *o)
 {
 	keccak256(hash, o->evidence, o->evidence_len);
@@ -111,12 +105,12 @@ static int add_row(struct ledger *l, const struct ledger_receipt *e, const struc
 	if (l->replay)
 		entry_len = 0;
 	if (!o->evidence)
-		return store_run(l->store, "INSERT INTO entry VALUES(?, ?, ?, ?, ?, ?, NULL, ?)", "uutibbb", e->index, e->time, o->type,
-				 prefix(e->digest), e->digest, sizeof(e->digest), e->leaf, sizeof(e->leaf), entry, entry_len);
+		return store_run(l->store, "INSERT INTO entry VALUES(?, ?, ?, ?, ?, NULL, ?)", "uutbbb", e->index, e->time, o->type,
+				 e->digest, sizeof(e->digest), e->leaf, sizeof(e->leaf), entry, entry_len);
 	r = add_evidence(l, hash, o);
 	if (r == 0)
-		r = store_run(l->store, "INSERT INTO entry VALUES(?, ?, ?, ?, ?, ?, ?, ?)", "uutibbbb", e->index, e->time, o->type,
-			      prefix(e->digest), e->digest, sizeof(e->digest), e->leaf, sizeof(e->leaf), hash, sizeof(hash), entry, entry_len);
+		r = store_run(l->store, "INSERT INTO entry VALUES(?, ?, ?, ?, ?, ?, ?)", "uutbbbb", e->index, e->time, o->type, e->digest,
+			      sizeof(e->digest), e->leaf, sizeof(e->leaf), hash, sizeof(hash), entry, entry_len);
 	return r;
 }
 
@@ -131,8 +125,10 @@ int journal_add(struct ledger *l, struct ledger_receipt *ret, const struct objec
 	memcpy(e.leaf, leaf.b, sizeof(e.leaf));
 	memcpy(e.digest, o->digest, sizeof(e.digest));
 	r = add_row(l, &e, o, entry, entry_len);
-	if (r == 0)
-		r = grow(l, &leaf);
+	if (r < 0)
+		return r;
+	digest_index_add(l, e.digest);
+	r = grow(l, &leaf);
 	if (r < 0)
 		return r;
 	l->end.time = time;
@@ -143,7 +139,10 @@ int journal_add(struct ledger *l, struct ledger_receipt *ret, const struct objec
 int journal_seal(struct ledger *l, const char *note)
 {
 	struct merkle_hash root;
+	int r = digest_index_seal(l);
 
+	if (r < 0)
+		return r;
 	journal_root(l, &root);
 	if (!note)
 		return store_run(l->store, "INSERT OR REPLACE INTO head VALUES(0, ?, ?, ?, NULL)", "ubu", l->end.tree.size, root.b,
@@ -235,6 +234,8 @@ int journal_load(struct ledger *l)
 	}
 	free(note);
 	if (r == 0)
+		r = digest_index_load(l);
+	if (r == 0)
 		l->committed = l->end;
 	return r;
 }
@@ -283,16 +284,16 @@ int ledger_entry(struct ledger *l, char **ret, size_t *ret_len, char **ret_evide
 
 int ledger_find(struct ledger *l, struct ledger_receipt *ret, const uint8_t digest[KECCAK256_LEN])
 {
-	struct ledger_receipt e;
+	struct ledger_receipt e = { .index = 0 };
 	sqlite3_stmt *row;
-	int r = store_row(l->store, &row, "SELECT idx, time, leaf FROM entry WHERE prefix = ? AND digest = ?", "ib",
-			  prefix(digest), digest, (size_t)KECCAK256_LEN);
+	int r = digest_index_find(l, &e.index, digest);
 
+	if (r == 0)
+		r = store_row(l->store, &row, "SELECT time, leaf FROM entry WHERE idx = ?", "u", e.index);
 	if (r < 0)
 		return r;
-	e.index = store_u64(row, 0);
-	e.time = store_u64(row, 1);
-	r = store_blob(l->store, row, 2, e.leaf, sizeof(e.leaf));
+	e.time = store_u64(row, 0);
+	r = store_blob(l->store, row, 1, e.leaf, sizeof(e.leaf));
 	store_end(row);
 	if (r < 0)
 		return r;

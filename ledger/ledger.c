@@ -221,6 +221,7 @@ void ledger_close(struct ledger *l)
 	if (l->batch)
 		ledger_rollback(l);
 	copy_close(l->copy);
+	digest_index_free(l);
 	store_free(l->store);
 	secret_free(l->key);
 	genesis_free(l->genesis);

@@ -1,7 +1,7 @@
 /*
  * Inside the ledger: the database, postings, and the table of the fold. A type
  * of object is one row: a function that checks and applies it, in a file of its
- * own. It runs inside a savepoint: what it wrote before it refused is undone.
+ * own. What it wrote before it refused is undone; most refuse before they write.
  */
 #ifndef LEDGER_LEDGER_PRIV_H
 #define LEDGER_LEDGER_PRIV_H
@@ -64,6 +64,7 @@ enum fold_flag {
 	FOLD_DEADLINE = 4,	/* "deadline", likewise */
 	FOLD_EVIDENCE = 8,	/* evidence must be attached; without this flag it must not */
 	FOLD_RELAY_SIG = 16,	/* a relay's signature may be attached */
+	FOLD_CLEAN = 32,	/* apply() writes nothing before it refuses, so there is nothing to undo */
 };
 
 struct fold_type {

@@ -14,6 +14,14 @@ struct journal_copy;
 struct journal_end {
 	struct merkle_frontier tree;
 	uint64_t time;
+	uint64_t indexed;		/* so many entries are in the table of digests */
+};
+
+/* By what the latest entries are found: the first bytes of their digests. See digest_index.c. */
+struct digest_tail {
+	uint32_t *prefix;		/* of entry `from` and those behind it */
+	uint64_t from;
+	size_t cap;
 };
 
 /* The entry that is being applied. */
@@ -32,6 +40,7 @@ struct ledger {
 	struct secret *key;		/* with what; NULL for followers and readers */
 	struct journal_copy *copy;	/* NULL for readers, replays and memory */
 	struct journal_end end, committed;	/* with the open batch, and without */
+	struct digest_tail tail;
 	bool batch;			/* a transaction is open */
 	bool lost;			/* the batch failed, and ledger_commit() has not said so yet */
 	bool replay;			/* bodies of entries are not stored */
@@ -109,6 +118,21 @@ void journal_root(const struct ledger *l, struct merkle_hash *ret);
 
 /* The root of the first `size` entries. */
 int journal_root_at(struct ledger *l, struct merkle_hash *ret, uint64_t size);
+
+/* -- digest_index.c --------------------------------------------------------------- */
+
+/* Read what the table lacks. The end of the journal is known. */
+int digest_index_load(struct ledger *l);
+void digest_index_free(struct ledger *l);
+
+/* The entry at the end of the journal is about to be one of this digest. */
+void digest_index_add(struct ledger *l, const uint8_t digest[KECCAK256_LEN]);
+
+/* The batch ends: now and then what was added moves to the table. */
+int digest_index_seal(struct ledger *l);
+
+/* The entry with that digest. ERR_NOT_FOUND. */
+int digest_index_find(struct ledger *l, uint64_t *ret, const uint8_t digest[KECCAK256_LEN]);
 
 /* -- journal_copy.c ---------------------------------------------------------------- */
 

@@ -171,7 +171,7 @@ static int compare_table(struct verify *v, const char *table)
 
 static int compare_tables(struct verify *v)
 {
-	int r = compare(v, "entry", "SELECT idx, time, type, prefix, digest, leaf, evidence FROM entry ORDER BY idx");
+	int r = compare(v, "entry", "SELECT idx, time, type, digest, leaf, evidence FROM entry ORDER BY idx");
 
 	if (r == 0)
 		r = compare_table(v, "node");

@@ -17,7 +17,6 @@ static const char first[] =
 	"CREATE TABLE entry(idx INTEGER PRIMARY KEY, time INTEGER NOT NULL, type TEXT NOT NULL,"
 	" prefix INTEGER NOT NULL, digest BLOB NOT NULL, leaf BLOB NOT NULL, evidence BLOB REFERENCES evidence(hash),"
 	" body BLOB NOT NULL) STRICT;"
-	/* The first four bytes of the digest: the index of whole digests is where most of an append's writing went. */
 	"CREATE INDEX entry_prefix ON entry(prefix);"
 	"CREATE TABLE node(level INTEGER NOT NULL, idx INTEGER NOT NULL, hash BLOB NOT NULL,"
 	" PRIMARY KEY(level, idx)) STRICT, WITHOUT ROWID;"
@@ -70,11 +69,23 @@ static const char streaks[] =
 	"CREATE TABLE streak(relay BLOB NOT NULL CHECK(length(relay) = 32), since INTEGER NOT NULL, last INTEGER NOT NULL,"
 	" PRIMARY KEY(relay, since)) STRICT, WITHOUT ROWID;";
 
-static const char *const migrations[] = { first, epochs, streaks };
+/*
+ * 4: digests, found by their first four bytes, in a table of their own that takes many at a time (digest_index.c). An
+ * index of the entries' table wrote a page for nearly every entry.
+ */
+static const char digests[] =
+	"CREATE TABLE digest(prefix INTEGER NOT NULL, idx INTEGER NOT NULL, PRIMARY KEY(prefix, idx)) STRICT, WITHOUT ROWID;"
+	"CREATE TABLE indexed(id INTEGER PRIMARY KEY CHECK(id = 0), size INTEGER NOT NULL) STRICT;"
+	"INSERT INTO indexed SELECT 0, count(*) / 32768 * 32768 FROM entry;"
+	"INSERT INTO digest SELECT prefix, idx FROM entry WHERE idx < (SELECT size FROM indexed) ORDER BY prefix, idx;"
+	"DROP INDEX entry_prefix;"
+	"ALTER TABLE entry DROP COLUMN prefix;";
+
+static const char *const migrations[] = { first, epochs, streaks, digests };
 
 const char *const schema_folded[] = {
 	"account", "total", "posting", "nonce", "registration", "stake", "stake_left", "unbonding", "burn",
-	"epoch", "measured", "due", "earning", "claim", "streak", NULL,
+	"epoch", "measured", "due", "earning", "claim", "streak", "digest", "indexed", NULL,
 };
 
 enum { NEWEST = sizeof(migrations) / sizeof(migrations[0]) };

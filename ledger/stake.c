@@ -59,7 +59,7 @@ static int apply_lock(struct ledger *l, const struct object *o)
 	return r;
 }
 
-const struct fold_type fold_stake_lock = { .name = "StakeLock", .flags = FOLD_NONCE | FOLD_UNTIL, .apply = apply_lock };
+const struct fold_type fold_stake_lock = { .name = "StakeLock", .flags = FOLD_NONCE | FOLD_UNTIL | FOLD_CLEAN, .apply = apply_lock };
 
 /* -- releasing ------------------------------------------------------------------------ */
 
@@ -123,7 +123,7 @@ static int apply_release(struct ledger *l, const struct object *o)
 	return r;
 }
 
-const struct fold_type fold_stake_release = { .name = "StakeRelease", .flags = FOLD_NONCE | FOLD_UNTIL, .apply = apply_release };
+const struct fold_type fold_stake_release = { .name = "StakeRelease", .flags = FOLD_NONCE | FOLD_UNTIL | FOLD_CLEAN, .apply = apply_release };
 
 /* -- paying back ------------------------------------------------------------------------- */
 

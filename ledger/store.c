@@ -432,9 +432,9 @@ void store_drop(sqlite3_stmt *row)
 	sqlite3_finalize(row);
 }
 
-int store_changes(const struct store *s)
+int64_t store_changes(const struct store *s)
 {
-	return sqlite3_changes(s->db);
+	return sqlite3_total_changes64(s->db);
 }
 
 /* -- columns ---------------------------------------------------------------------- */

@@ -72,8 +72,8 @@ void store_end(sqlite3_stmt *row);
 int store_prepare(struct store *s, sqlite3_stmt **ret, const char *sql);
 void store_drop(sqlite3_stmt *row);
 
-/* How many rows the last store_run() changed. */
-int store_changes(const struct store *s);
+/* How many rows were changed since it was opened. */
+int64_t store_changes(const struct store *s);
 
 /* Columns. What is not of the right type or length reads as zero, or is ERR_IO, "damaged". */
 uint64_t store_u64(sqlite3_stmt *row, int column);
