@@ -3,6 +3,7 @@
 #include <nonos/control.h>
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -20,8 +21,7 @@
 #include <nonos/log.h>
 #include <nonos/mem.h>
 #include <nonos/secret.h>
-
-#include "socket.h"
+#include <nonos/socket_file.h>
 
 enum {
 	IDLE_S = 300,
@@ -55,7 +55,7 @@ struct client {
  */
 struct ctl_server {
 	struct event_base *base;
-	char *path;
+	struct socket_file file;
 	gid_t group;		/* that may connect; -1: the daemon's own */
 	struct evconnlistener *listener;
 	const struct ctl_commands *commands;
@@ -64,8 +64,6 @@ struct ctl_server {
 	struct client *ready, **ready_end;
 	unsigned n_accepted;	/* since the loop had its turn */
 	struct event *turn, *accept_again;
-	dev_t dev;		/* of the socket file, so that only our own is removed */
-	ino_t ino;
 };
 
 static size_t output_len(const struct client *c)
@@ -140,7 +138,7 @@ static bool peer_may_change(const struct ctl_server *s, int fd, const struct ucr
 
 	if (peer_is_owner(peer->uid))
 		return true;
-	return s->group == (gid_t)-1 && stat(s->path, &st) == 0 && st.st_mode & S_IWGRP && in_group(fd, peer->gid, st.st_gid);
+	return s->group == (gid_t)-1 && stat(s->file.path, &st) == 0 && st.st_mode & S_IWGRP && in_group(fd, peer->gid, st.st_gid);
 }
 
 /* One user must not keep the others out, nor all of them the operator. */
@@ -403,10 +401,9 @@ static struct ctl_server *server_on(struct event_base *base, int fd, const char 
 				    const struct ctl_commands *commands)
 {
 	struct ctl_server *s = mem_new(sizeof(*s));
-	struct stat st;
 
 	s->base = base;
-	s->path = mem_strdup(path);
+	socket_file_init(&s->file, path);
 	s->group = group;
 	s->commands = commands;
 	s->clients_max = clients_max();
@@ -415,10 +412,6 @@ static struct ctl_server *server_on(struct event_base *base, int fd, const char 
 	s->accept_again = event_new(base, -1, 0, accept_again_cb, s);
 	if (!s->turn || !s->accept_again)
 		mem_fail();
-	if (lstat(path, &st) == 0) {
-		s->dev = st.st_dev;
-		s->ino = st.st_ino;
-	}
 	s->listener = evconnlistener_new(base, accept_cb, s, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC,
 					 0, fd);
 	if (!s->listener)
@@ -430,11 +423,14 @@ static struct ctl_server *server_on(struct event_base *base, int fd, const char 
 int ctl_server_new(struct ctl_server **ret, struct event_base *base, const char *path, mode_t mode, gid_t group,
 		   const struct ctl_commands *commands, char *err, size_t err_cap)
 {
-	int fd = -1, r;
+	char why[256];
+	int fd, r;
 
-	r = socket_listen(&fd, path, mode, group, err, err_cap);
-	if (r < 0)
+	r = socket_file_listen(&fd, path, mode, group, CTL_CLIENTS_MAX, why, sizeof(why));
+	if (r < 0) {
+		snprintf(err, err_cap, "Control socket %s: %s.", path, why);
 		return r;
+	}
 	*ret = server_on(base, fd, path, group, commands);
 	return 0;
 }
@@ -447,7 +443,7 @@ int ctl_server_fd(const struct ctl_server *s)
 void ctl_server_adopt(struct ctl_server **ret, struct event_base *base, int fd, const char *path, mode_t mode,
 		      gid_t group, const struct ctl_commands *commands)
 {
-	if (socket_set_mode(path, mode, group) < 0)
+	if (socket_file_set_mode(path, mode, group) < 0)
 		log_warn("Mode and group of the control socket cannot be set. path=%s error=\"%s\"", path, strerror(errno));
 	*ret = server_on(base, fd, path, group, commands);
 }
@@ -465,7 +461,7 @@ static void server_end(struct ctl_server *s)
 	event_free(s->turn);
 	event_free(s->accept_again);
 	evconnlistener_free(s->listener);
-	free(s->path);
+	socket_file_clear(&s->file);
 	free(s);
 }
 
@@ -477,12 +473,9 @@ void ctl_server_release(struct ctl_server *s)
 
 void ctl_server_free(struct ctl_server *s)
 {
-	struct stat st;
-
 	if (!s)
 		return;
-	if (lstat(s->path, &st) == 0 && st.st_dev == s->dev && st.st_ino == s->ino)
-		(void)!unlink(s->path);
+	socket_file_remove(&s->file);
 	server_end(s);
 }
 

@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -19,6 +18,7 @@
 #include <nonos/err.h>
 #include <nonos/log.h>
 #include <nonos/mem.h>
+#include <nonos/socket_file.h>
 
 #include "pipe.h"
 
@@ -35,13 +35,11 @@ enum stage {
 struct hand_over {
 	struct event_base *base;
 	struct hand_over_hooks hooks;
-	char *path;
+	struct socket_file file;
 	struct event *listener, *timer;
 	struct pipe *pipe;
 	enum stage stage;
 	pid_t peer;
-	dev_t dev;		/* of the socket file, so that only our own is removed */
-	ino_t ino;
 };
 
 int hand_over_address(struct sockaddr_un *ret, int *ret_dir_fd, const char *data_dir)
@@ -266,7 +264,7 @@ int hand_over_open(struct hand_over **ret, struct event_base *base, const char *
 		   const struct hand_over_hooks *hooks, char *err, size_t err_cap)
 {
 	struct hand_over *h;
-	struct stat st;
+	char *path;
 	int fd;
 
 	if (listen_on(&fd, data_dir) < 0) {
@@ -276,11 +274,9 @@ int hand_over_open(struct hand_over **ret, struct event_base *base, const char *
 	h = mem_new(sizeof(*h));
 	h->base = base;
 	h->hooks = *hooks;
-	h->path = mem_printf("%s/%s", data_dir, file_name);
-	if (lstat(h->path, &st) == 0) {
-		h->dev = st.st_dev;
-		h->ino = st.st_ino;
-	}
+	path = mem_printf("%s/%s", data_dir, file_name);
+	socket_file_init(&h->file, path);
+	free(path);
 	h->listener = event_new(base, fd, EV_READ | EV_PERSIST, accept_cb, h);
 	h->timer = event_new(base, -1, 0, timer_cb, h);
 	if (!h->listener || !h->timer)
@@ -292,17 +288,15 @@ int hand_over_open(struct hand_over **ret, struct event_base *base, const char *
 
 void hand_over_free(struct hand_over *h)
 {
-	struct stat st;
-
 	if (!h)
 		return;
 	hand_over_refuse(h, "the old nonosd stops");
 	pipe_free(h->pipe);
-	/* While it is open no other file has its number; once it is handed over the name is another's. */
-	if (h->listener && lstat(h->path, &st) == 0 && st.st_dev == h->dev && st.st_ino == h->ino)
-		(void)!unlink(h->path);
+	/* Once it is handed over the name is another's. */
+	if (h->listener)
+		socket_file_remove(&h->file);
 	close_listener(h);
 	event_free(h->timer);
-	free(h->path);
+	socket_file_clear(&h->file);
 	free(h);
 }

@@ -9,8 +9,6 @@
 #include <string.h>
 #include <strings.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <event2/buffer.h>
@@ -22,6 +20,7 @@
 #include <nonos/err.h>
 #include <nonos/log.h>
 #include <nonos/mem.h>
+#include <nonos/socket_file.h>
 
 enum { BACKLOG = 16 };
 
@@ -45,9 +44,7 @@ struct http_server {
 	size_t body_max;
 	struct evconnlistener **listeners;
 	size_t n_listeners;
-	char *path;		/* of the socket file, once it is ours */
-	dev_t dev;
-	ino_t ino;
+	struct socket_file file;	/* once it is ours */
 	struct connection *connections;
 	unsigned n_connections;
 	void (*request)(void *arg, struct http_exchange *x);
@@ -441,57 +438,14 @@ static int listen_port(struct http_server *s, const struct addr *a, char *err, s
 	return 0;
 }
 
-/* The lock on the data directory says that no other of ours runs; a foreign one that answers is left alone. */
-static int remove_stale(const struct sockaddr_un *sun, char *err, size_t err_cap)
-{
-	struct stat st;
-	int fd, r = 0;
-
-	if (lstat(sun->sun_path, &st) < 0)
-		return 0;
-	if (!S_ISSOCK(st.st_mode))
-		return fail(sun->sun_path, "something else has that name; move it away", ERR_EXISTS, err, err_cap);
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return fail(sun->sun_path, strerror(errno), ERR_SYSTEM, err, err_cap);
-	if (connect(fd, (const struct sockaddr *)sun, sizeof(*sun)) == 0 || errno == EAGAIN)
-		r = fail(sun->sun_path, "another program answers there", ERR_BUSY, err, err_cap);
-	else if (errno == ECONNREFUSED && unlink(sun->sun_path) < 0)
-		r = fail(sun->sun_path, strerror(errno), ERR_IO, err, err_cap);
-	close(fd);
-	return r;
-}
-
 static int listen_path(struct http_server *s, const char *path, mode_t mode, char *err, size_t err_cap)
 {
-	struct sockaddr_un sun = { .sun_family = AF_UNIX };
-	struct stat st;
-	mode_t mask;
-	int fd, r;
+	char why[256];
+	int fd, r = socket_file_listen(&fd, path, mode, (gid_t)-1, BACKLOG, why, sizeof(why));
 
-	if (strlen(path) >= sizeof(sun.sun_path))
-		return fail(path, "the path is too long for a socket", ERR_TOO_LONG, err, err_cap);
-	memcpy(sun.sun_path, path, strlen(path));
-	r = remove_stale(&sun, err, err_cap);
 	if (r < 0)
-		return r;
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return fail(path, strerror(errno), ERR_SYSTEM, err, err_cap);
-	/* Closed to others until the mode is the wanted one. */
-	mask = umask(0177);
-	r = bind(fd, (struct sockaddr *)&sun, sizeof(sun));
-	umask(mask);
-	if (r < 0 || chmod(path, mode) < 0 || listen(fd, BACKLOG) < 0) {
-		r = fail(path, strerror(errno), ERR_SYSTEM, err, err_cap);
-		close(fd);
-		return r;
-	}
-	s->path = mem_strdup(path);
-	if (lstat(path, &st) == 0) {
-		s->dev = st.st_dev;
-		s->ino = st.st_ino;
-	}
+		return fail(path, why, r, err, err_cap);
+	socket_file_init(&s->file, path);
 	add_listener(s, fd);
 	return 0;
 }
@@ -520,17 +474,14 @@ int http_server_new(struct http_server **ret, struct event_base *base, const str
 
 void http_server_free(struct http_server *s)
 {
-	struct stat st;
-
 	if (!s)
 		return;
+	socket_file_remove(&s->file);
 	while (s->connections)
 		connection_free(s->connections);
 	for (size_t i = 0; i < s->n_listeners; i++)
 		evconnlistener_free(s->listeners[i]);
-	if (s->path && lstat(s->path, &st) == 0 && st.st_dev == s->dev && st.st_ino == s->ino)
-		(void)!unlink(s->path);
 	free(s->listeners);
-	free(s->path);
+	socket_file_clear(&s->file);
 	free(s);
 }

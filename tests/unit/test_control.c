@@ -664,7 +664,7 @@ static void test_socket_file(void **state)
 	FILE *f;
 
 	assert_int_equal(ctl_server_new(&second, l->base, l->path, 0600, (gid_t)-1, &commands, err, sizeof(err)), ERR_BUSY);
-	assert_non_null(strstr(err, "another daemon"));
+	assert_non_null(strstr(err, "another program"));
 
 	snprintf(other, sizeof(other), "%s/file", l->dir);
 	f = fopen(other, "w");
