@@ -15,18 +15,6 @@
 
 enum { HISTORY_LINES = 50, VALID_S = 3600 };
 
-static struct settle *settle_of(struct ctl_call *call)
-{
-	return ((struct keeper *)call->arg)->settle;
-}
-
-static int ledger_failed(struct ctl_call *call, struct ledger *l, int r)
-{
-	if (r == ERR_IO)
-		return ctl_fail(call, r, CTL_FAILED, "the ledger cannot be read: %s", ledger_error(l));
-	return ctl_fail(call, r, CTL_FAILED, "the ledger says: %s", err_str(r));
-}
-
 /* -- looking ---------------------------------------------------------------------------- */
 
 int cmd_ledger_head(struct ctl_call *call)
@@ -94,7 +82,7 @@ int cmd_ledger_balance(struct ctl_call *call)
 		r = put_balance(o, "rewards", l, ACCOUNT_REWARDS, &a.addr);
 	if (r < 0) {
 		json_decref(o);
-		return ledger_failed(call, l, r);
+		return settle_fail(call, l, r);
 	}
 	call->result = o;
 	return 0;
@@ -130,7 +118,7 @@ int cmd_ledger_history(struct ctl_call *call)
 	r = ledger_history(l, &a, before, limit, add_line, lines);
 	if (r < 0) {
 		json_decref(lines);
-		return ledger_failed(call, l, r);
+		return settle_fail(call, l, r);
 	}
 	account_text(text, &a);
 	call->result = json_pack("{s:s, s:o}", "account", text, "postings", lines);
@@ -148,7 +136,7 @@ int cmd_ledger_supply(struct ctl_call *call)
 		return ERR_STATE;
 	r = ledger_supply(l, &s);
 	if (r < 0)
-		return ledger_failed(call, l, r);
+		return settle_fail(call, l, r);
 	call->result = o = json_object();
 	json_set_amount(o, "total", s.total);
 	json_set_amount(o, "circulating", s.circulating);

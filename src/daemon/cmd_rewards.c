@@ -15,10 +15,7 @@
 
 enum { LIMIT = 24, CLAIM_VALID_S = 86400 };
 
-static struct settle *settle_of(struct ctl_call *call)
-{
-	return ((struct keeper *)call->arg)->settle;
-}
+static const char earned_nothing[] = "this account has earned nothing yet";
 
 /* Answer with what the ledger made, or say what it could not. */
 static int answer(struct ctl_call *call, struct ledger *l, int r, json_t *made, const char *missing)
@@ -29,27 +26,33 @@ static int answer(struct ctl_call *call, struct ledger *l, int r, json_t *made, 
 	}
 	if (r == ERR_NOT_FOUND)
 		return ctl_fail(call, r, CTL_FAILED, "%s", missing);
-	if (r == ERR_IO)
-		return ctl_fail(call, r, CTL_FAILED, "the ledger cannot be read: %s", ledger_error(l));
-	return ctl_fail(call, r, CTL_FAILED, "%s", err_str(r));
+	return settle_fail(call, l, r);
+}
+
+static int find_ledger(struct ctl_call *call, struct ledger **ret)
+{
+	*ret = settle_ledger(settle_of(call), call);
+	return *ret ? 0 : ERR_STATE;
 }
 
 /* The epoch that `call` names, or the last one that is closed. */
-static int which_epoch(struct ctl_call *call, struct ledger *l, uint64_t *ret)
+static int which_epoch(struct ctl_call *call, struct ledger **ret_l, uint64_t *ret)
 {
 	int64_t named = param_integer(call->params, "epoch", -1);
 	uint64_t next = 0;
-	int r;
+	int r = find_ledger(call, ret_l);
 
+	if (r < 0)
+		return r;
 	if (named >= 0) {
 		*ret = (uint64_t)named;
 		return 0;
 	}
-	r = epoch_next(l, &next);
+	r = epoch_next(*ret_l, &next);
 	if (r == 0 && next == 0)
 		r = ERR_NOT_FOUND;
 	if (r < 0)
-		return answer(call, l, r, NULL, "no epoch is closed yet; nonosctl rewards pending shows the one that runs");
+		return answer(call, *ret_l, r, NULL, "no epoch is closed yet; nonosctl rewards pending shows the one that runs");
 	*ret = next - 1;
 	return 0;
 }
@@ -57,14 +60,10 @@ static int which_epoch(struct ctl_call *call, struct ledger *l, uint64_t *ret)
 /* A relay by its fingerprint, among those registered now. */
 static int by_fingerprint(struct ctl_call *call, struct ledger *l, uint8_t ret[RELAY_ID_LEN], const uint8_t fingerprint[20])
 {
-	struct ledger_snapshot now = { .time = (uint64_t)clock_wall() };
+	struct ledger_snapshot now = settle_now(l);
 	struct ledger_register *reg;
-	struct ledger_head h;
-	int r;
+	int r = ledger_register_at(l, &reg, &now);
 
-	ledger_head(l, &h);
-	now.height = h.size;
-	r = ledger_register_at(l, &reg, &now);
 	if (r < 0)
 		return answer(call, l, r, NULL, "");
 	r = ERR_NOT_FOUND;
@@ -98,11 +97,13 @@ static int which_relay(struct ctl_call *call, struct ledger *l, uint8_t ret[RELA
 			"\"relay\" is an Ed25519 identity of 64 hexadecimal digits, or a fingerprint of 40");
 }
 
-static int which_account(struct ctl_call *call, struct eth_addr *ret)
+static int which_account(struct ctl_call *call, struct ledger **ret_l, struct eth_addr *ret)
 {
 	struct account a;
-	int r = settle_account(settle_of(call), call, &a, "account");
+	int r = find_ledger(call, ret_l);
 
+	if (r == 0)
+		r = settle_account(settle_of(call), call, &a, "account");
 	if (r < 0)
 		return r;
 	if (a.kind != ACCOUNT_ADDRESS && a.kind != ACCOUNT_REWARDS)
@@ -111,51 +112,44 @@ static int which_account(struct ctl_call *call, struct eth_addr *ret)
 	return 0;
 }
 
+static size_t limit_of(const struct ctl_call *call)
+{
+	return (size_t)param_integer(call->params, "limit", LIMIT);
+}
+
 /* -- epochs -------------------------------------------------------------------------------- */
+
+static int answer_epoch(struct ctl_call *call, int (*make)(struct ledger *l, json_t **ret, uint64_t epoch))
+{
+	json_t *made = NULL;
+	struct ledger *l;
+	uint64_t epoch;
+	int r = which_epoch(call, &l, &epoch);
+
+	if (r < 0)
+		return r;
+	r = make(l, &made, epoch);
+	return answer(call, l, r, made, "this epoch is not closed yet; nonosctl rewards pending shows the one that runs");
+}
 
 int cmd_rewards_epoch(struct ctl_call *call)
 {
-	struct ledger *l = settle_ledger(settle_of(call), call);
-	json_t *made = NULL;
-	uint64_t epoch = 0;
-	int r;
-
-	if (!l)
-		return ERR_STATE;
-	r = which_epoch(call, l, &epoch);
-	if (r < 0)
-		return r;
-	r = rewards_epoch(l, &made, epoch);
-	return answer(call, l, r, made, "this epoch is not closed yet; nonosctl rewards pending shows the one that runs");
+	return answer_epoch(call, rewards_epoch);
 }
 
 int cmd_rewards_inputs(struct ctl_call *call)
 {
-	struct ledger *l = settle_ledger(settle_of(call), call);
-	json_t *made = NULL;
-	uint64_t epoch = 0;
-	int r;
-
-	if (!l)
-		return ERR_STATE;
-	r = which_epoch(call, l, &epoch);
-	if (r < 0)
-		return r;
-	r = rewards_inputs(l, &made, epoch);
-	return answer(call, l, r, made, "this epoch is not closed yet");
+	return answer_epoch(call, rewards_inputs);
 }
 
 int cmd_rewards_explain(struct ctl_call *call)
 {
-	struct ledger *l = settle_ledger(settle_of(call), call);
 	uint8_t relay[RELAY_ID_LEN];
 	json_t *made = NULL;
-	uint64_t epoch = 0;
-	int r;
+	struct ledger *l;
+	uint64_t epoch;
+	int r = which_epoch(call, &l, &epoch);
 
-	if (!l)
-		return ERR_STATE;
-	r = which_epoch(call, l, &epoch);
 	if (r == 0)
 		r = which_relay(call, l, relay);
 	if (r < 0)
@@ -167,48 +161,43 @@ int cmd_rewards_explain(struct ctl_call *call)
 
 int cmd_rewards_relay(struct ctl_call *call)
 {
-	struct ledger *l = settle_ledger(settle_of(call), call);
 	uint8_t relay[RELAY_ID_LEN];
 	json_t *made = NULL;
-	int r;
+	struct ledger *l;
+	int r = find_ledger(call, &l);
 
-	if (!l)
-		return ERR_STATE;
-	r = which_relay(call, l, relay);
+	if (r == 0)
+		r = which_relay(call, l, relay);
 	if (r < 0)
 		return r;
-	r = rewards_relay(l, &made, relay, (size_t)param_integer(call->params, "limit", LIMIT));
+	r = rewards_relay(l, &made, relay, limit_of(call));
 	return answer(call, l, r, made, "this relay has not been part of any epoch that is closed");
 }
 
 int cmd_rewards_history(struct ctl_call *call)
 {
-	struct ledger *l = settle_ledger(settle_of(call), call);
 	struct eth_addr account;
 	json_t *made = NULL;
-	int r;
+	struct ledger *l;
+	int r = which_account(call, &l, &account);
 
-	if (!l)
-		return ERR_STATE;
-	r = which_account(call, &account);
 	if (r < 0)
 		return r;
-	r = rewards_history(l, &made, &account, (size_t)param_integer(call->params, "limit", LIMIT));
-	return answer(call, l, r, made, "this account has earned nothing yet");
+	r = rewards_history(l, &made, &account, limit_of(call));
+	return answer(call, l, r, made, earned_nothing);
 }
 
 int cmd_rewards_pending(struct ctl_call *call)
 {
 	struct settle *s = settle_of(call);
-	struct ledger *l = settle_ledger(s, call);
 	char why[REWARD_WHY_CAP] = "";
 	struct evidence *e = NULL;
 	json_t *made = NULL;
-	int r;
+	struct ledger *l;
+	int r = find_ledger(call, &l);
 
-	if (!l)
-		return ERR_STATE;
-	r = settle_open_evidence(s, call, &e);
+	if (r == 0)
+		r = settle_open_evidence(s, call, &e);
 	if (r < 0)
 		return r;
 	r = rewards_pending(l, &made, why, e);
@@ -256,22 +245,19 @@ static void put_state(json_t *o, const struct claim_state *s)
 
 int cmd_rewards_claims(struct ctl_call *call)
 {
-	struct ledger *l = settle_ledger(settle_of(call), call);
 	struct claim_state state = { .epoch = 0 };
 	struct eth_addr account;
 	json_t *list = NULL;
-	int r;
+	struct ledger *l;
+	int r = which_account(call, &l, &account);
 
-	if (!l)
-		return ERR_STATE;
-	r = which_account(call, &account);
 	if (r < 0)
 		return r;
 	r = claim_state(l, &state, &account);
 	if (r == 0)
-		r = claim_list(l, &list, &account, (size_t)param_integer(call->params, "limit", LIMIT));
+		r = claim_list(l, &list, &account, limit_of(call));
 	if (r < 0)
-		return answer(call, l, r, NULL, "this account has earned nothing yet");
+		return answer(call, l, r, NULL, earned_nothing);
 	call->result = json_pack("{s:o}", "claims", list);
 	json_set_address(call->result, "account", &account);
 	put_state(call->result, &state);
@@ -280,31 +266,25 @@ int cmd_rewards_claims(struct ctl_call *call)
 
 int cmd_rewards_bundle(struct ctl_call *call)
 {
-	struct ledger *l = settle_ledger(settle_of(call), call);
 	struct eth_addr account;
 	json_t *made = NULL;
-	int r;
+	struct ledger *l;
+	int r = which_account(call, &l, &account);
 
-	if (!l)
-		return ERR_STATE;
-	r = which_account(call, &account);
 	if (r < 0)
 		return r;
 	r = claim_bundle(l, &made, &account);
-	return answer(call, l, r, made, "this account has earned nothing yet");
+	return answer(call, l, r, made, earned_nothing);
 }
 
 int cmd_rewards_draft(struct ctl_call *call)
 {
-	struct ledger *l = settle_ledger(settle_of(call), call);
 	struct eth_addr account;
 	uint64_t deadline;
 	json_t *made = NULL;
-	int r;
+	struct ledger *l;
+	int r = which_account(call, &l, &account);
 
-	if (!l)
-		return ERR_STATE;
-	r = which_account(call, &account);
 	if (r < 0)
 		return r;
 	deadline = ledger_now(l) + (uint64_t)param_integer(call->params, "valid", CLAIM_VALID_S);
@@ -313,5 +293,5 @@ int cmd_rewards_draft(struct ctl_call *call)
 		return ctl_fail(call, r, CTL_FAILED, "nothing can be claimed now: what was earned so far is claimed");
 	if (r == 0)
 		made = json_pack("{s:o}", "object", made);
-	return answer(call, l, r, made, "this account has earned nothing yet");
+	return answer(call, l, r, made, earned_nothing);
 }

@@ -13,11 +13,6 @@
 #include <nonos/ledger.h>
 #include <nonos/mem.h>
 
-static struct settle *settle_of(struct ctl_call *call)
-{
-	return ((struct keeper *)call->arg)->settle;
-}
-
 static json_t *time_or_null(uint64_t t)
 {
 	return t ? json_integer((json_int_t)t) : json_null();
@@ -72,14 +67,10 @@ static bool stakes_on(const struct stakes *all, const uint8_t relay_id[RELAY_ID_
 /* What each relay that the account stakes on reaches, with the stakes of all. */
 static int relays_json(struct ledger *l, json_t **ret, const struct stakes *stakes)
 {
-	struct ledger_snapshot now = { .time = (uint64_t)clock_wall() };
+	struct ledger_snapshot now = settle_now(l);
 	struct ledger_register *reg;
-	struct ledger_head h;
-	int r;
+	int r = ledger_register_at(l, &reg, &now);
 
-	ledger_head(l, &h);
-	now.height = h.size;
-	r = ledger_register_at(l, &reg, &now);
 	if (r < 0)
 		return r;
 	*ret = json_array();
@@ -112,7 +103,7 @@ int cmd_stake_status(struct ctl_call *call)
 	free(stakes.relays);
 	if (r < 0) {
 		json_decref(stakes.list);
-		return ctl_fail(call, r, CTL_FAILED, "the ledger cannot be read: %s", ledger_error(l));
+		return settle_fail(call, l, r);
 	}
 	call->result = json_pack("{s:o, s:o, s:I}", "stakes", stakes.list, "relays", relays,
 				 "unbonding_s", (json_int_t)ledger_genesis(l)->unbonding_s);

@@ -279,6 +279,12 @@ void event_tell(void *arg, const char *topic, json_t *data);
 json_t *status_make(struct keeper *k);
 json_t *status_counters(struct keeper *k);
 
+/* Which keeper a call is for, and its settle. */
+static inline struct settle *settle_of(const struct ctl_call *call)
+{
+	return ((const struct keeper *)call->arg)->settle;
+}
+
 /* Flags as a list of their names. */
 json_t *status_flags(uint32_t flags);
 

@@ -58,6 +58,12 @@ json_t *settle_status(struct settle *s);
  */
 struct ledger *settle_ledger(struct settle *s, struct ctl_call *call);
 
+/* The ledger as it is now, by our clock: for what is asked of it at a time. */
+struct ledger_snapshot settle_now(struct ledger *l);
+
+/* What the ledger could not do, as the error of `call`; for "return settle_fail(...)". */
+int settle_fail(struct ctl_call *call, struct ledger *l, int r);
+
 /* Whether this node writes the journal. */
 bool settle_is_writer(const struct settle *s);
 

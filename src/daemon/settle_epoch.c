@@ -377,17 +377,15 @@ int settle_attest(struct settle *s, struct ctl_call *call, const json_t *attesta
 
 int settle_open_evidence(struct settle *s, struct ctl_call *call, struct evidence **ret)
 {
-	struct ledger_snapshot now = { .time = (uint64_t)clock_wall() };
 	char why[LEDGER_WHY_CAP] = "";
-	struct ledger_head h;
+	struct ledger_snapshot now;
 	uint64_t epoch;
 	int r;
 
 	if (!s->measure)
 		return ctl_fail(call, ERR_STATE, CTL_NOT_NOW, "this node measures nothing: %s",
 				s->measure_problem.text[0] ? s->measure_problem.text : "set measure = yes");
-	ledger_head(s->ledger, &h);
-	now.height = h.size;
+	now = settle_now(s->ledger);
 	epoch = genesis_epoch(ledger_genesis(s->ledger), now.time);
 	r = make_evidence(s, ret, why, epoch, &now, true);
 	return r < 0 ? ctl_fail(call, r, CTL_FAILED, "%s", why) : 0;

@@ -319,6 +319,21 @@ int settle_submit(struct settle *s, struct ctl_call *call, const char *object)
 	return 0;
 }
 
+struct ledger_snapshot settle_now(struct ledger *l)
+{
+	struct ledger_head h;
+
+	ledger_head(l, &h);
+	return (struct ledger_snapshot){ .height = h.size, .time = (uint64_t)clock_wall() };
+}
+
+int settle_fail(struct ctl_call *call, struct ledger *l, int r)
+{
+	if (r == ERR_IO)
+		return ctl_fail(call, r, CTL_FAILED, "the ledger cannot be read: %s", ledger_error(l));
+	return ctl_fail(call, r, CTL_FAILED, "the ledger says: %s", err_str(r));
+}
+
 int settle_account(struct settle *s, struct ctl_call *call, struct account *ret, const char *name)
 {
 	const char *text = param_text(call->params, name);

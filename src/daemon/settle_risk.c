@@ -119,15 +119,11 @@ static int judge_measured(struct settle *s, json_t *list, const struct ledger_re
 
 static int judge(struct settle *s, json_t *list)
 {
-	struct ledger_snapshot now = { .time = (uint64_t)clock_wall() };
+	struct ledger_snapshot now = settle_now(s->ledger);
 	const struct ledger_relay *relay;
 	struct ledger_register *reg;
-	struct ledger_head h;
-	int r;
+	int r = ledger_register_at(s->ledger, &reg, &now);
 
-	ledger_head(s->ledger, &h);
-	now.height = h.size;
-	r = ledger_register_at(s->ledger, &reg, &now);
 	if (r < 0)
 		return r;
 	relay = ledger_register_find(reg, s->relay_id);
