@@ -588,9 +588,14 @@ int64_t follow_contact(const struct follow *f)
 	return f->open || f->problem[0] ? 0 : f->current;
 }
 
+bool follow_is_forked(const struct follow *f)
+{
+	return f->ours != NULL;
+}
+
 json_t *follow_status(const struct follow *f)
 {
-	return json_pack("{s:s, s:b, s:b, s:I, s:I, s:o, s:o}", "url", f->url, "forked", f->ours != NULL, "syncing", f->open,
+	return json_pack("{s:s, s:b, s:b, s:I, s:I, s:o, s:o}", "url", f->url, "forked", follow_is_forked(f), "syncing", f->open,
 			 "applied", (json_int_t)(f->open ? f->at : ledger_committed(f->ledger)), "writer_height",
 			 (json_int_t)f->target.size, "last_contact", f->contact ? json_integer(f->contact) : json_null(), "problem",
 			 f->problem[0] ? json_string(f->problem) : json_null());

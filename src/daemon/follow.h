@@ -41,6 +41,9 @@ bool follow_is_syncing(const struct follow *f);
 /* Wall seconds at which the writer was asked for what is here now; 0: it has not answered yet, or not lately. */
 int64_t follow_contact(const struct follow *f);
 
+/* The writer was caught with two histories. */
+bool follow_is_forked(const struct follow *f);
+
 /* For status; the caller's. */
 json_t *follow_status(const struct follow *f);
 

@@ -101,29 +101,21 @@ static void collect(struct keeper *k, struct metrics_facts *f)
 	}
 }
 
-/* A number or a truth value of settle's status, when it tells it. */
-static void take(int64_t *fact, const json_t *o, const char *name)
-{
-	const json_t *v = json_object_get(o, name);
-
-	if (json_is_integer(v))
-		*fact = json_integer_value(v);
-	else if (json_is_boolean(v))
-		*fact = json_is_true(v);
-}
-
 static void collect_ledger(struct keeper *k, struct metrics_facts *f)
 {
-	json_t *s = k->settle ? settle_status(k->settle) : NULL;
+	struct settle_numbers n;
 
-	if (json_is_true(json_object_get(s, "on"))) {
-		f->ledger_problem = !json_is_null(json_object_get(s, "problem"));
-		take(&f->ledger_height, s, "height");
-		take(&f->epochs_closed, s, "epochs_closed");
-		take(&f->epochs_behind, s, "epochs_behind");
-		take(&f->ledger_forked, json_object_get(s, "follow"), "forked");
+	if (!k->settle || !settle_numbers(k->settle, &n))
+		return;
+	f->ledger_problem = n.problem;
+	if (n.is_open)
+		f->ledger_height = (int64_t)n.height;
+	if (n.has_epochs) {
+		f->epochs_closed = (int64_t)n.epochs_closed;
+		f->epochs_behind = (int64_t)n.epochs_behind;
 	}
-	json_decref(s);
+	if (n.follows)
+		f->ledger_forked = n.forked;
 }
 
 void keeper_metrics_text(struct keeper *k, struct evbuffer *out)

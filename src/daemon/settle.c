@@ -13,6 +13,8 @@
 #include <nonos/log.h>
 #include <nonos/mem.h>
 
+#include "follow.h"
+
 enum {
 	TICK_S = 1,
 	RETRY_MS = 60 * 1000,		/* until a measurement that could not be opened is tried again */
@@ -225,27 +227,37 @@ static json_t *measurement_json(struct settle *s)
 			 "problem", settle_problem_json(&s->measure_problem));
 }
 
-/* The worst of what is wrong, and what helps. */
-static void put_problem(struct settle *s, json_t *o)
+struct ailment {
+	const struct settle_problem *problem;
+	const char *advice;
+};
+
+/* The worst of what is wrong, and what helps; false: nothing is. */
+static bool find_problem(const struct settle *s, struct ailment *ret)
 {
-	const struct {
-		const struct settle_problem *problem;
-		const char *advice;
-	} rows[] = {
+	const struct ailment rows[] = {
 		{ &s->ledger_problem, "the sentence names the file; see section [ledger] of nonosd.conf(5), and the disk" },
 		{ &s->epoch_problem, "relays are paid when it is closed; the log and nonosctl ledger head say more" },
 		{ &s->measure_problem, "make room on the disk of data_dir, or move measure.db away" },
 		{ &s->claim_problem, "nonosctl rewards claims shows what waits; nonosctl rewards claim claims by hand" },
 	};
 
-	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		if (!rows[i].problem->text[0])
-			continue;
-		json_object_set_new(o, "problem", json_string(rows[i].problem->text));
-		json_object_set_new(o, "do", json_string(rows[i].advice));
-		return;
-	}
-	json_object_set_new(o, "problem", json_null());
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		if (rows[i].problem->text[0]) {
+			*ret = rows[i];
+			return true;
+		}
+	return false;
+}
+
+static void put_problem(const struct settle *s, json_t *o)
+{
+	struct ailment a;
+	bool found = find_problem(s, &a);
+
+	json_object_set_new(o, "problem", found ? json_string(a.problem->text) : json_null());
+	if (found)
+		json_object_set_new(o, "do", json_string(a.advice));
 }
 
 void settle_watch(struct settle *s, void (*tell)(void *arg, const char *topic, json_t *data), void *arg)
@@ -274,4 +286,24 @@ json_t *settle_status(struct settle *s)
 	put_problem(s, o);
 	json_object_set_new(o, "risks", settle_risks(s));
 	return o;
+}
+
+bool settle_numbers(struct settle *s, struct settle_numbers *ret)
+{
+	struct settle_numbers n = { .follows = s->follow != NULL };
+	struct ledger_head h;
+	struct ailment a;
+
+	if (!s->config->genesis)
+		return false;
+	n.problem = find_problem(s, &a);
+	n.is_open = s->ledger != NULL;
+	if (n.is_open) {
+		ledger_head(s->ledger, &h);
+		n.height = h.size;
+		n.has_epochs = settle_epochs(s, &n.epochs_closed, &n.epochs_behind) == 0;
+	}
+	n.forked = n.follows && follow_is_forked(s->follow);
+	*ret = n;
+	return true;
 }

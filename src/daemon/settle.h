@@ -50,6 +50,18 @@ void settle_consensus(struct settle *s, const struct consensus_facts *c);
 /* For status; the caller's. NULL, as long as another daemon is in our place, gives an empty object. */
 json_t *settle_status(struct settle *s);
 
+/* For metrics: few numbers of it, and no work. False where no ledger is configured. */
+struct settle_numbers {
+	bool problem;
+	bool is_open;			/* the ledger is, and these are known: */
+	uint64_t height;
+	bool has_epochs;		/* and these */
+	uint64_t epochs_closed, epochs_behind;
+	bool follows, forked;
+};
+
+bool settle_numbers(struct settle *s, struct settle_numbers *ret);
+
 /* -- for commands ------------------------------------------------------------------------- */
 
 /*

@@ -391,17 +391,27 @@ int settle_open_evidence(struct settle *s, struct ctl_call *call, struct evidenc
 	return r < 0 ? ctl_fail(call, r, CTL_FAILED, "%s", why) : 0;
 }
 
+int settle_epochs(struct settle *s, uint64_t *ret_closed, uint64_t *ret_behind)
+{
+	uint64_t epoch = genesis_epoch(ledger_genesis(s->ledger), (uint64_t)clock_wall());
+	int r = epoch_next(s->ledger, ret_closed);
+
+	if (r == 0)
+		*ret_behind = epoch > *ret_closed ? epoch - *ret_closed : 0;
+	return r;
+}
+
 void settle_epoch_status(struct settle *s, json_t *o)
 {
 	const struct genesis *g = ledger_genesis(s->ledger);
-	uint64_t next = 0, now = (uint64_t)clock_wall(), epoch = genesis_epoch(g, now);
+	uint64_t closed, behind, epoch = genesis_epoch(g, (uint64_t)clock_wall());
 
-	if (epoch_next(s->ledger, &next) < 0)
+	if (settle_epochs(s, &closed, &behind) < 0)
 		return;
 	json_object_set_new(o, "epoch", json_integer((json_int_t)epoch));
 	json_object_set_new(o, "epoch_ends", json_integer((json_int_t)genesis_epoch_start(g, epoch + 1)));
-	json_object_set_new(o, "epochs_closed", json_integer((json_int_t)next));
-	json_object_set_new(o, "epochs_behind", json_integer(epoch > next ? (json_int_t)(epoch - next) : 0));
+	json_object_set_new(o, "epochs_closed", json_integer((json_int_t)closed));
+	json_object_set_new(o, "epochs_behind", json_integer((json_int_t)behind));
 	json_object_set_new(o, "epoch_signers", s->draft ? json_integer((json_int_t)epoch_signers(s->ledger, s->draft)) :
 							   json_null());
 }

@@ -103,10 +103,10 @@ int settle_ledger_commit(struct settle *s);
 /* After an error of the ledger that is no refusal: the open batch has gone. */
 void settle_ledger_failed(struct settle *s);
 
-/* For status: adds to `o`. */
 /* For who watches; takes over `data`. */
 void settle_tell(struct settle *s, const char *topic, json_t *data);
 
+/* For status: adds to `o`. */
 void settle_ledger_status(struct settle *s, json_t *o);
 
 /* -- settle_share.c --------------------------------------------------------------------- */
@@ -132,6 +132,9 @@ void settle_epoch_stop(struct settle *s);
  * measured; other errors with a sentence.
  */
 int settle_epoch_attestation(struct settle *s, json_t **ret, uint64_t *ret_epoch, char why[LEDGER_WHY_CAP]);
+
+/* Of an open ledger: how many epochs are closed, and how many of those that are over are not. */
+int settle_epochs(struct settle *s, uint64_t *ret_closed, uint64_t *ret_behind);
 
 /* For status, of an open ledger: adds to `o`. */
 void settle_epoch_status(struct settle *s, json_t *o);
