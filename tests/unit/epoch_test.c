@@ -11,45 +11,36 @@
 #include <cmocka.h>
 
 #include <nonos/clock.h>
-#include <nonos/encode.h>
 #include <nonos/err.h>
-#include <nonos/jcs.h>
-#include <nonos/typed.h>
 
-static struct genesis *make_genesis(const char *dir, const char *anyone)
+static json_t *three_auditors(void)
 {
-	char path[128], log[GENESIS_LOG_CAP], why[LEDGER_WHY_CAP];
-	struct eth_addr first = person(0);
-	struct genesis *g;
-	json_t *doc;
-	size_t len;
-	char *text;
-
-	snprintf(path, sizeof(path), "%s/writer.key", dir);
-	assert_int_equal(ledger_key(log, path, "example.org/journal", why), 0);
-	doc = genesis_usual("test", T0, &first, &first, log);
-	json_object_set_new(doc, "auditors", json_pack("{s:i, s:[s, s, s]}", "threshold", 2, "addresses", person_text(0),
-						       person_text(1), person_text(2)));
-	if (anyone) {
-		json_object_set_new(doc, "policy", json_string("anyone-1"));
-		json_object_set_new(doc, "anyone", json_string(anyone));
-	}
-	assert_int_equal(jcs_write(&text, &len, doc), 0);
-	json_decref(doc);
-	if (genesis_read(&g, why, text, len) < 0)
-		fail_msg("%s", why);
-	free(text);
-	return g;
+	return json_pack("{s:{s:i, s:[s, s, s]}}", "auditors", "threshold", 2, "addresses", person_text(0), person_text(1),
+			 person_text(2));
 }
 
 struct genesis *audited_genesis(const char *dir)
 {
-	return make_genesis(dir, NULL);
+	return world_genesis_with(dir, three_auditors());
 }
 
 struct genesis *anyone_genesis(const char *dir, const char *config)
 {
-	return make_genesis(dir, config);
+	json_t *changes = three_auditors();
+
+	json_object_set_new(changes, "policy", json_string("anyone-1"));
+	json_object_set_new(changes, "anyone", json_string(config));
+	return world_genesis_with(dir, changes);
+}
+
+int epochs_setup(void **state)
+{
+	struct world *w = world_new(audited_genesis);
+
+	w->l = world_memory(w->dir, w->g);
+	populate(w->l);
+	*state = w;
+	return 0;
 }
 
 void populate(struct ledger *l)
@@ -120,24 +111,6 @@ void close_epoch(struct ledger *l)
 		fail_msg("%s", refusal.why);
 	json_decref(draft);
 	assert_int_equal(ledger_commit(l), 0);
-}
-
-json_t *signed_object(json_t *doc, const unsigned *who, size_t n)
-{
-	char why[TYPED_WHY_CAP], text[2 * ETH_SIG_LEN + 3] = "0x";
-	uint8_t secret[ETH_SECRET_LEN], sig[ETH_SIG_LEN];
-	json_t *sigs = json_array();
-	struct typed_hashes h;
-
-	assert_int_equal(typed_hash(&h, why, doc), 0);
-	for (size_t i = 0; i < n; i++) {
-		person_secret(secret, who[i]);
-		assert_int_equal(eth_sig_sign(sig, secret, h.digest), 0);
-		hex_encode(text + 2, sig, sizeof(sig));
-		json_array_append_new(sigs, json_string(text));
-	}
-	json_object_set_new(doc, "signatures", sigs);
-	return doc;
 }
 
 json_t *signed_claim(struct ledger *l, unsigned n)

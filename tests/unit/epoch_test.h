@@ -14,6 +14,9 @@ struct genesis *audited_genesis(const char *dir);
 /* The same under the policy anyone-1. */
 struct genesis *anyone_genesis(const char *dir, const char *config);
 
+/* For groups of tests: audited_genesis(), a ledger in memory, and populate(). */
+int epochs_setup(void **state);
+
 /*
  * Register relays 1 to EPOCH_RELAYS, with 10,000 tokens a relay. Relay n is run by person
  * 10 + n and pays to it, but for the last, which pays to person 11 too.
@@ -34,8 +37,5 @@ void close_epoch(struct ledger *l);
 
 /* The claim of person `n`, signed by it. */
 json_t *signed_claim(struct ledger *l, unsigned n);
-
-/* Sign {"domain","primaryType","message"} (stolen) by `n` persons from `who` on. */
-json_t *signed_object(json_t *doc, const unsigned *who, size_t n);
 
 #endif

@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include <nonos/clock.h>
 #include <nonos/encode.h>
 #include <nonos/err.h>
 #include <nonos/jcs.h>
@@ -40,7 +41,7 @@ void world_remove(const char *dir)
 	rmdir(dir);
 }
 
-struct genesis *world_genesis(const char *dir)
+struct genesis *world_genesis_with(const char *dir, json_t *changes)
 {
 	char path[128], log[GENESIS_LOG_CAP], why[LEDGER_WHY_CAP];
 	struct eth_addr first = person(0);
@@ -53,12 +54,19 @@ struct genesis *world_genesis(const char *dir)
 	assert_int_equal(ledger_key(log, path, "example.org/journal", why), 0);
 	doc = genesis_usual("test", T0, &first, &first, log);
 	assert_non_null(doc);
+	json_object_update(doc, changes);
+	json_decref(changes);
 	assert_int_equal(jcs_write(&text, &len, doc), 0);
 	json_decref(doc);
 	if (genesis_read(&g, why, text, len) < 0)
 		fail_msg("%s", why);
 	free(text);
 	return g;
+}
+
+struct genesis *world_genesis(const char *dir)
+{
+	return world_genesis_with(dir, json_object());
 }
 
 static struct ledger *open_at(const char *path, const char *dir, const struct genesis *g)
@@ -84,6 +92,53 @@ struct ledger *world_open(const char *dir, const struct genesis *g)
 struct ledger *world_memory(const char *dir, const struct genesis *g)
 {
 	return open_at(":memory:", dir, g);
+}
+
+struct world *world_new(struct genesis *(*make)(const char *dir))
+{
+	struct world *w = calloc(1, sizeof(*w));
+
+	assert_non_null(w);
+	clock_set_manual(1000, T0 + 10);
+	world_dir(w->dir);
+	w->g = make(w->dir);
+	return w;
+}
+
+void world_free(struct world *w)
+{
+	ledger_close(w->l);
+	genesis_free(w->g);
+	world_remove(w->dir);
+	free(w);
+}
+
+int world_setup(void **state)
+{
+	struct world *w = world_new(world_genesis);
+
+	w->l = world_memory(w->dir, w->g);
+	*state = w;
+	return 0;
+}
+
+int world_teardown(void **state)
+{
+	world_free(*state);
+	return 0;
+}
+
+void expect_verified(struct ledger *l)
+{
+	struct ledger_report report;
+	struct ledger_supply s;
+
+	assert_int_equal(ledger_commit(l), 0);
+	if (ledger_verify(l, &report, NULL, NULL) < 0)
+		fail_msg("%s %s", report.first, ledger_error(l));
+	assert_int_equal(report.differences, 0);
+	assert_int_equal(ledger_supply(l, &s), 0);
+	assert_int_equal(amount_cmp(s.total, ledger_genesis(l)->supply), 0);
 }
 
 void person_secret(uint8_t out[ETH_SECRET_LEN], unsigned n)
@@ -132,33 +187,46 @@ static json_t *hex(const void *data, size_t len)
 	return json_string(text);
 }
 
-static json_t *template(struct ledger *l, const char *type, json_t *fields, struct typed_hashes *ret)
+static json_t *template(struct ledger *l, const char *type, json_t *fields)
 {
 	char why[LEDGER_WHY_CAP] = "";
 	json_t *doc;
 
-	if (ledger_template(l, &doc, why, type, fields, T0 + 300000000) < 0 || typed_hash(ret, why, doc) < 0)
+	if (ledger_template(l, &doc, why, type, fields, T0 + 300000000) < 0)
 		fail_msg("%s", why);
 	json_decref(fields);
 	return doc;
 }
 
-static void add_signature(json_t *doc, const struct typed_hashes *h, unsigned n)
+static struct typed_hashes hashes_of(const json_t *doc)
 {
-	uint8_t secret[ETH_SECRET_LEN], sig[ETH_SIG_LEN];
+	char why[TYPED_WHY_CAP] = "";
+	struct typed_hashes h;
 
-	person_secret(secret, n);
-	assert_int_equal(eth_sig_sign(sig, secret, h->digest), 0);
-	json_object_set_new(doc, "signatures", json_pack("[o]", hex(sig, sizeof(sig))));
+	if (typed_hash(&h, why, doc) < 0)
+		fail_msg("%s", why);
+	return h;
+}
+
+json_t *signed_object(json_t *doc, const unsigned *who, size_t n)
+{
+	struct typed_hashes h = hashes_of(doc);
+	json_t *sigs = json_array();
+
+	for (size_t i = 0; i < n; i++) {
+		uint8_t secret[ETH_SECRET_LEN], sig[ETH_SIG_LEN];
+
+		person_secret(secret, who[i]);
+		assert_int_equal(eth_sig_sign(sig, secret, h.digest), 0);
+		json_array_append_new(sigs, hex(sig, sizeof(sig)));
+	}
+	json_object_set_new(doc, "signatures", sigs);
+	return doc;
 }
 
 json_t *signed_by(struct ledger *l, unsigned n, const char *type, json_t *fields)
 {
-	struct typed_hashes h;
-	json_t *doc = template(l, type, fields, &h);
-
-	add_signature(doc, &h, n);
-	return doc;
+	return signed_object(template(l, type, fields), &n, 1);
 }
 
 json_t *transfer(struct ledger *l, unsigned from, unsigned to, const char *amount)
@@ -175,10 +243,11 @@ json_t *registration(struct ledger *l, unsigned operator, unsigned payout, unsig
 
 	relay_key(expanded, id, relay);
 	doc = template(l, "RelayRegistration", json_pack("{s:o,s:o,s:s,s:s}", "relayId", hex(id, sizeof(id)), "fingerprint",
-			hex(id, 20), "operator", person_text(operator), "payout", person_text(payout)), &h);
+			hex(id, 20), "operator", person_text(operator), "payout", person_text(payout)));
+	h = hashes_of(doc);
+	signed_object(doc, &operator, 1);
 	ed25519_sign(sig, expanded, id, h.digest, sizeof(h.digest));
 	json_object_set_new(doc, "attachments", json_pack("{s:o}", "relaySignature", hex(sig, sizeof(sig))));
-	add_signature(doc, &h, operator);
 	return doc;
 }
 

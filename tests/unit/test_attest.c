@@ -21,7 +21,7 @@
 
 #include "epoch_test.h"
 
-struct world {
+struct lab {
 	char dir[32];
 	struct genesis *g;
 	struct config config;
@@ -31,7 +31,7 @@ struct world {
 /* A draft that nobody has signed yet, of two whom it needs. */
 static int setup(void **state)
 {
-	struct world *w = mem_new(sizeof(*w));
+	struct lab *w = mem_new(sizeof(*w));
 	char why[LEDGER_WHY_CAP], path[64], key[64];
 	struct ledger_options o = { .path = path, .mode = LEDGER_CREATE, .key_path = key };
 	struct evidence *e;
@@ -59,7 +59,7 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-	struct world *w = *state;
+	struct lab *w = *state;
 	char command[64];
 
 	json_decref(w->settle.draft);
@@ -72,7 +72,7 @@ static int teardown(void **state)
 }
 
 /* The draft's message, signed by `n` persons, with no evidence beside. */
-static json_t *attestation(const struct world *w, const unsigned *who, size_t n)
+static json_t *attestation(const struct lab *w, const unsigned *who, size_t n)
 {
 	static const char *const names[] = { "domain", "primaryType", "message" };
 	json_t *o = json_object();
@@ -83,7 +83,7 @@ static json_t *attestation(const struct world *w, const unsigned *who, size_t n)
 }
 
 /* Hand it over; steals it. The error's sentence, or "". */
-static const char *hand(struct world *w, json_t *attestation)
+static const char *hand(struct lab *w, json_t *attestation)
 {
 	static struct ctl_call call;
 	int r;
@@ -95,7 +95,7 @@ static const char *hand(struct world *w, json_t *attestation)
 	return r < 0 ? call.err.message : "";
 }
 
-static size_t signatures(const struct world *w)
+static size_t signatures(const struct lab *w)
 {
 	return json_array_size(json_object_get(w->settle.draft, "signatures"));
 }
@@ -103,7 +103,7 @@ static size_t signatures(const struct world *w)
 static void test_signers(void **state)
 {
 	static const unsigned auditor[] = { 1 }, stranger[] = { 7 }, both[] = { 1, 7 }, hidden[] = { 1, 1, 1, 7 };
-	struct world *w = *state;
+	struct lab *w = *state;
 
 	assert_non_null(strstr(hand(w, attestation(w, stranger, 1)), "not by an auditor"));
 	assert_non_null(strstr(hand(w, attestation(w, both, 2)), "not by an auditor"));
@@ -118,7 +118,7 @@ static void test_signers(void **state)
 /* The difference is told, but a stranger does not choose how much work that is. */
 static void test_difference(void **state)
 {
-	struct world *w = *state;
+	struct lab *w = *state;
 	json_t *list = json_array(), *o = attestation(w, NULL, 0);
 	uint64_t began;
 

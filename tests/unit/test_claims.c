@@ -16,44 +16,14 @@
 
 #include "epoch_test.h"
 
-struct world {
-	char dir[64];
-	struct genesis *g;
-	struct ledger *l;
-};
-
 static int setup(void **state)
 {
-	struct world *w = calloc(1, sizeof(*w));
+	struct world *w;
 
-	clock_set_manual(1000, T0 + 10);
-	world_dir(w->dir);
-	w->g = audited_genesis(w->dir);
-	w->l = world_memory(w->dir, w->g);
-	populate(w->l);
+	epochs_setup(state);
+	w = *state;
 	close_epoch(w->l);
-	*state = w;
 	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct world *w = *state;
-
-	ledger_close(w->l);
-	genesis_free(w->g);
-	world_remove(w->dir);
-	free(w);
-	return 0;
-}
-
-static void expect_verified(struct ledger *l)
-{
-	struct ledger_report report;
-
-	assert_int_equal(ledger_commit(l), 0);
-	if (ledger_verify(l, &report, NULL, NULL) < 0)
-		fail_msg("%s %s", report.first, ledger_error(l));
 }
 
 static struct claim_state state_of(struct ledger *l, unsigned n)
@@ -336,7 +306,7 @@ static void tampered_log(void **state)
 	json_decref(good);
 }
 
-#define test(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define test(name) cmocka_unit_test_setup_teardown(name, setup, world_teardown)
 
 int main(void)
 {

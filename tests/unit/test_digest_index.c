@@ -72,14 +72,6 @@ static void expect_found(struct ledger *l, uint64_t size)
 	assert_int_equal(ledger_find(l, &found, unknown), ERR_NOT_FOUND);
 }
 
-static void expect_verified(struct ledger *l)
-{
-	struct ledger_report report;
-
-	if (ledger_verify(l, &report, NULL, NULL) < 0)
-		fail_msg("%s %s", report.first, ledger_error(l));
-}
-
 static sqlite3 *open_database(void)
 {
 	char path[128];

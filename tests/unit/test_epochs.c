@@ -19,45 +19,6 @@
 
 #include "epoch_test.h"
 
-struct world {
-	char dir[64];
-	struct genesis *g;
-	struct ledger *l;
-};
-
-static int setup(void **state)
-{
-	struct world *w = calloc(1, sizeof(*w));
-
-	clock_set_manual(1000, T0 + 10);
-	world_dir(w->dir);
-	w->g = audited_genesis(w->dir);
-	w->l = world_memory(w->dir, w->g);
-	populate(w->l);
-	*state = w;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct world *w = *state;
-
-	ledger_close(w->l);
-	genesis_free(w->g);
-	world_remove(w->dir);
-	free(w);
-	return 0;
-}
-
-static void expect_verified(struct ledger *l)
-{
-	struct ledger_report report;
-
-	assert_int_equal(ledger_commit(l), 0);
-	if (ledger_verify(l, &report, NULL, NULL) < 0)
-		fail_msg("%s %s", report.first, ledger_error(l));
-}
-
 static struct amount reserve_of(struct ledger *l)
 {
 	struct account a = account_of(ACCOUNT_RESERVE, NULL);
@@ -491,13 +452,15 @@ static const char anyone_config[] =
 	"{\"Enabled\":true,\"Share\":0.1},\"Network\":{\"Share\":0.56},\"Uptime\":{\"Enabled\":true,\"Share\":0.14,"
 	"\"Tiers\":{\"0\":0,\"1\":1,\"3\":3}}}}";
 
+static struct genesis *anyone_usual(const char *dir)
+{
+	return anyone_genesis(dir, anyone_config);
+}
+
 static int setup_anyone(void **state)
 {
-	struct world *w = calloc(1, sizeof(*w));
+	struct world *w = world_new(anyone_usual);
 
-	clock_set_manual(1000, T0 + 10);
-	world_dir(w->dir);
-	w->g = anyone_genesis(w->dir, anyone_config);
 	w->l = world_memory(w->dir, w->g);
 	populate(w->l);
 	*state = w;
@@ -578,7 +541,7 @@ static void anyone(void **state)
 	expect_verified(w->l);
 }
 
-#define test(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define test(name) cmocka_unit_test_setup_teardown(name, epochs_setup, world_teardown)
 
 int main(void)
 {
@@ -586,7 +549,7 @@ int main(void)
 		test(pays), test(once_and_in_order), test(forgeries), test(odd_evidence), test(abnormal),
 		test(nothing_measured), test(register_at_end), test(catching_up), test(two_auditors),
 		test(spoiled_attestation), test(crowd), test(questions), test(inputs),
-		cmocka_unit_test_setup_teardown(anyone, setup_anyone, teardown),
+		cmocka_unit_test_setup_teardown(anyone, setup_anyone, world_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -37,29 +37,9 @@ struct said {
 	uint64_t claims;
 };
 
-struct world {
-	char dir[64];
-	struct genesis *g;
-};
-
 static int setup(void **state)
 {
-	struct world *w = calloc(1, sizeof(*w));
-
-	clock_set_manual(1000, T0 + 10);
-	world_dir(w->dir);
-	w->g = audited_genesis(w->dir);
-	*state = w;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct world *w = *state;
-
-	genesis_free(w->g);
-	world_remove(w->dir);
-	free(w);
+	*state = world_new(audited_genesis);
 	return 0;
 }
 
@@ -126,14 +106,6 @@ static void run(const struct world *w, int report_fd)
 }
 
 /* -- afterwards ------------------------------------------------------------------------ */
-
-static void expect_verified(struct ledger *l)
-{
-	struct ledger_report report;
-
-	if (ledger_verify(l, &report, NULL, NULL) < 0)
-		fail_msg("%s %s", report.first, ledger_error(l));
-}
 
 /* What was claimed is with the account, the rest lies ready. */
 static void expect_money(struct ledger *l)
@@ -238,7 +210,7 @@ static void crashes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(crashes, setup, teardown),
+		cmocka_unit_test_setup_teardown(crashes, setup, world_teardown),
 	};
 
 	if (crypto_init() < 0)

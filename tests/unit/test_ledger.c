@@ -19,55 +19,12 @@
 
 enum { DAY = 86400 };
 
-struct world {
-	char dir[64];
-	struct genesis *g;
-	struct ledger *l;
-};
-
-static int setup(void **state)
-{
-	struct world *w = calloc(1, sizeof(*w));
-
-	clock_set_manual(1000, T0 + 10);
-	world_dir(w->dir);
-	w->g = world_genesis(w->dir);
-	w->l = world_memory(w->dir, w->g);
-	*state = w;
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	struct world *w = *state;
-
-	ledger_close(w->l);
-	genesis_free(w->g);
-	world_remove(w->dir);
-	free(w);
-	return 0;
-}
-
 static void expect_amount(struct amount a, const char *want)
 {
 	char text[AMOUNT_TEXT_CAP];
 
 	amount_token_text(text, a);
 	assert_string_equal(text, want);
-}
-
-/* The whole state follows from the journal, and nothing was made or lost. */
-static void expect_verified(struct ledger *l)
-{
-	struct ledger_report report;
-	struct ledger_supply s;
-
-	assert_int_equal(ledger_commit(l), 0);
-	if (ledger_verify(l, &report, NULL, NULL) < 0)
-		fail_msg("%s %s", report.first, ledger_error(l));
-	assert_int_equal(report.differences, 0);
-	assert_int_equal(ledger_supply(l, &s), 0);
-	expect_amount(s.total, "800000000");
 }
 
 static void genesis_state(void **state)
@@ -417,19 +374,13 @@ static void heights(void **state)
 	assert_int_equal(h, 5);
 }
 
+#define test(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup_teardown(genesis_state, setup, teardown),
-		cmocka_unit_test_setup_teardown(transfers, setup, teardown),
-		cmocka_unit_test_setup_teardown(nonces_and_windows, setup, teardown),
-		cmocka_unit_test_setup_teardown(malformed, setup, teardown),
-		cmocka_unit_test_setup_teardown(registrations, setup, teardown),
-		cmocka_unit_test_setup_teardown(stakes, setup, teardown),
-		cmocka_unit_test_setup_teardown(many_due, setup, teardown),
-		cmocka_unit_test_setup_teardown(revenue, setup, teardown),
-		cmocka_unit_test_setup_teardown(history, setup, teardown),
-		cmocka_unit_test_setup_teardown(heights, setup, teardown),
+		test(genesis_state), test(transfers), test(nonces_and_windows), test(malformed), test(registrations),
+		test(stakes), test(many_due), test(revenue), test(history), test(heights),
 	};
 
 	return crypto_init() < 0 ? 1 : cmocka_run_group_tests(tests, NULL, NULL);

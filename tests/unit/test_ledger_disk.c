@@ -31,31 +31,16 @@
 
 /* -- worlds ---------------------------------------------------------------------------- */
 
-struct world {
-	char dir[64];
-	struct genesis *g;
-};
-
 static int setup(void **state)
 {
-	struct world *w = calloc(1, sizeof(*w));
-
-	clock_set_manual(1000, T0 + 10);
-	world_dir(w->dir);
-	w->g = world_genesis(w->dir);
-	*state = w;
+	*state = world_new(world_genesis);
 	return 0;
 }
 
 static int teardown(void **state)
 {
-	struct world *w = *state;
-
 	fault_arm(FAULT_NONE, 0, false);
-	genesis_free(w->g);
-	world_remove(w->dir);
-	free(w);
-	return 0;
+	return world_teardown(state);
 }
 
 static char *path_of(const struct world *w, const char *name)
@@ -83,14 +68,6 @@ static int try_open(struct ledger **ret, const struct world *w, enum ledger_mode
 
 	why[0] = '\0';
 	return ledger_open(ret, &o, why);
-}
-
-static void expect_verified(struct ledger *l)
-{
-	struct ledger_report report;
-
-	if (ledger_verify(l, &report, NULL, NULL) < 0)
-		fail_msg("%s %s", report.first, ledger_error(l));
 }
 
 /* Entry i pays person 1 one unit: what it holds says how many entries there are. */

@@ -24,7 +24,7 @@
 
 enum { PEOPLE = 8, RELAYS = 4, STAKES_MAX = 256 };
 
-struct world {
+struct game {
 	char dir[64];
 	struct genesis *g;
 	struct ledger *l;
@@ -35,14 +35,14 @@ struct world {
 	unsigned taken, refused;
 };
 
-static uint32_t roll(struct world *w, uint32_t below)
+static uint32_t roll(struct game *w, uint32_t below)
 {
 	w->state = w->state * 6364136223846793005u + 1442695040888963407u;
 	return (uint32_t)(w->state >> 33) % below;
 }
 
 /* Mostly small; sometimes far more than anybody has. */
-static const char *some_amount(struct world *w)
+static const char *some_amount(struct game *w)
 {
 	static const char *const amounts[] = {
 		"1", "999", "1000000000000000000", "1000000000000000000000", "10000000000000000000000", "50000000000000000000000000",
@@ -52,7 +52,7 @@ static const char *some_amount(struct world *w)
 	return amounts[roll(w, 9)];
 }
 
-static json_t *some_object(struct world *w)
+static json_t *some_object(struct game *w)
 {
 	unsigned a = roll(w, PEOPLE), b = roll(w, PEOPLE), i;
 
@@ -75,7 +75,7 @@ static json_t *some_object(struct world *w)
 }
 
 /* Now and then something about it is wrong. */
-static void spoil(struct world *w, json_t *object)
+static void spoil(struct game *w, json_t *object)
 {
 	json_t *message = json_object_get(object, "message");
 
@@ -103,7 +103,7 @@ static void spoil(struct world *w, json_t *object)
 	}
 }
 
-static void remember_stake(struct world *w, const json_t *object, const struct ledger_receipt *receipt)
+static void remember_stake(struct game *w, const json_t *object, const struct ledger_receipt *receipt)
 {
 	const char *account = json_string_value(json_object_get(json_object_get(object, "message"), "account"));
 
@@ -125,7 +125,7 @@ static void expect_conserved(struct ledger *l)
 }
 
 /* Submit one; twice must not be different from once. */
-static void one_step(struct world *w)
+static void one_step(struct game *w)
 {
 	struct ledger_receipt receipt, again;
 	struct ledger_refusal refusal;
@@ -153,7 +153,7 @@ static void one_step(struct world *w)
 	json_decref(object);
 }
 
-static struct ledger *open_follower(const struct world *w)
+static struct ledger *open_follower(const struct game *w)
 {
 	struct ledger_options o = { .path = ":memory:", .mode = LEDGER_CREATE, .genesis = w->g };
 	char why[LEDGER_WHY_CAP];
@@ -165,7 +165,7 @@ static struct ledger *open_follower(const struct world *w)
 }
 
 /* The follower gets what was appended since it last looked. */
-static void follow(struct world *w, struct ledger *follower)
+static void follow(struct game *w, struct ledger *follower)
 {
 	struct ledger_refusal refusal;
 	struct ledger_head ours, theirs;
@@ -223,7 +223,7 @@ static void random_objects(void **state)
 {
 	const char *rounds = getenv("LEDGER_ROUNDS");
 	long n = rounds ? 1200 * atol(rounds) : 1200;
-	struct world *w = calloc(1, sizeof(*w));
+	struct game *w = calloc(1, sizeof(*w));
 	struct ledger_report report;
 	struct ledger *follower;
 	uint64_t now = T0;

@@ -25,7 +25,7 @@
 
 #include "epoch_test.h"
 
-struct world {
+struct lab {
 	char dir[64], data_dir[80];
 	struct event_base *base;
 	struct config config;
@@ -33,7 +33,7 @@ struct world {
 
 static int setup(void **state)
 {
-	struct world *w = mem_new(sizeof(*w));
+	struct lab *w = mem_new(sizeof(*w));
 
 	log_set_level(LOG_LEVEL_ERROR + 1);
 	clock_set_manual(1000, T0 + 10);
@@ -49,7 +49,7 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-	struct world *w = *state;
+	struct lab *w = *state;
 	char command[80];
 
 	event_base_free(w->base);
@@ -84,7 +84,7 @@ static json_int_t measured(struct settle *s)
 }
 
 /* As the daemon does it, about once a second. */
-static void tick(struct world *w)
+static void tick(struct lab *w)
 {
 	static const struct timeval soon = { .tv_sec = 1, .tv_usec = 200000 };
 
@@ -95,7 +95,7 @@ static void tick(struct world *w)
 /* What came while the measurement could not be written is measured when it can be. */
 static void test_disk(void **state)
 {
-	struct world *w = *state;
+	struct lab *w = *state;
 	struct settle *s = settle_new(w->base, &w->config);
 	struct measured_consensus newest;
 
@@ -127,7 +127,7 @@ static void nothing(evutil_socket_t fd, short what, void *arg)
 /* The journal's time does not go back with the clock: until when a claim is good, counts from there. */
 static void test_clock(void **state)
 {
-	struct world *w = *state;
+	struct lab *w = *state;
 	struct genesis *g = audited_genesis(w->dir);
 	struct settle s = { .base = w->base, .config = &w->config, .writer = true };
 	uint8_t key[ETH_SECRET_LEN];
