@@ -1,98 +1,26 @@
 """A relay is backed up, lost and brought back as the same relay; damaged and hostile backups are refused."""
-import json
 import os
-import re
 import shutil
-import signal
-import socket
-import subprocess
-import sys
 import tempfile
-import time
 
-if os.environ.get("NONOS_SHORT"):
-    sys.exit(77)  # takes half a minute, and has been run elsewhere
+from ctl_lab import PASS, Daemon, expect, finish, good, read, refuse, skip_if_short, write
 
-CTL = os.path.abspath(os.environ.get("NONOSCTL", "./nonosctl"))
-DAEMON = os.path.abspath(os.environ.get("NONOSD", "./nonosd"))
-problems = []
+skip_if_short()
 
 
-def ctl(*args, stdin=None):
-    env = {k: v for k, v in os.environ.items() if not k.startswith("NONOS_")} | {"NONOS_SOCKET": "/nonexistent/sock"}
-    r = subprocess.run([CTL, *args], stdin=stdin, capture_output=True, text=True, timeout=120, env=env, start_new_session=True)
-    return r.returncode, r.stdout, r.stderr
-
-
-def expect(what, got, want):
-    if got != want:
-        problems.append(f"{what}: got {got!r}, want {want!r}")
-
-
-def good(what, *args):
-    code, out, err = ctl(*args, "--json")
-    expect(what, (code, err), (0, ""))
-    return json.loads(out) if code == 0 else {}
-
-
-def refuse(what, status, needle, *args):
-    code, out, err = ctl(*args)
-    expect(what, (code, out), (status, ""))
-    if needle not in err:
-        problems.append(f"{what}: {err!r} does not say {needle!r}")
-
-
-def write(path, text, mode=0o600):
-    with open(path, "w", encoding="utf-8") as f:
-        f.write(text)
-    os.chmod(path, mode)
-    return path
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
-def configure(folder, data):
-    ident = "0123456789ABCDEF" * 2 + "01234567"
-    return write(f"{folder}/nonosd.conf", f"""[node]
-data_dir = {data}
-control_socket = {folder}/sock
-workers = 1
-[relay]
-nickname = backed
-or_listen = 127.0.0.1:{free_port()}
-address = 127.0.0.1
-allow_private_addresses = yes
-[directory]
-network = test
-publish = no
-authority = a 127.0.0.1:1 orport=2 v3ident={ident} fingerprint={ident}
-""")
-
-
-def identity_of_run(conf):
-    """Start the daemon, and give what it says of its identity."""
-    with subprocess.Popen([DAEMON, "--config", conf], stderr=subprocess.PIPE, text=True) as daemon:
-        found, end = None, time.monotonic() + 60
-        while not found and time.monotonic() < end:
-            line = daemon.stderr.readline()
-            found = re.search(r"fingerprint=(\w+) ed25519=(\S+)", line)
-            if not line:
-                break
-        daemon.send_signal(signal.SIGTERM)
-        daemon.send_signal(signal.SIGTERM)
-        daemon.communicate(timeout=60)
-    return found.groups() if found else None
+def identity_of_run(daemon):
+    """What the daemon says of its identity, started for that."""
+    with daemon:
+        status = daemon.status()
+    return status["fingerprint"], status["ed25519"]
 
 
 def check_round_trip(folder, pw):
     data, backup = f"{folder}/data", f"{folder}/relay.backup"
-    conf = configure(folder, data)
+    daemon = Daemon(folder, data)
+    conf = daemon.config
     refuse("no keys yet", 1, "no relay keys", "key", "backup", backup, "--config", conf, "--password-file", pw)
-    identity = identity_of_run(conf)
+    identity = identity_of_run(daemon)
     good("a keystore", "key", "new", "op", "--light", "--keystore", f"{data}/keystore", "--password-file", pw)
     dry = good("dry run", "key", "backup", backup, "--config", conf, "--dry-run")
     expect("dry run", (dry.get("fingerprint"), os.path.exists(backup)), (identity[0], False))
@@ -114,9 +42,9 @@ def check_round_trip(folder, pw):
     expect("modes", (os.stat(data).st_mode & 0o777, os.stat(f"{data}/keys/secret_id_key").st_mode & 0o777), (0o700, 0o600))
     for name in os.listdir(f"{folder}/oldkeys"):
         expect(name, open(f"{data}/keys/{name}", "rb").read(), open(f"{folder}/oldkeys/{name}", "rb").read())
-    expect("the same relay", identity_of_run(conf), identity)
+    expect("the same relay", identity_of_run(daemon), identity)
     refuse("not into a used directory", 1, "not empty", "key", "restore", backup, data, "--password-file", pw)
-    expect("and it is as it was", identity_of_run(conf), identity)
+    expect("and it is as it was", identity_of_run(daemon), identity)
     return backup, conf, data
 
 
@@ -152,7 +80,7 @@ def check_wrong_keys(folder, pw, conf, data):
     os.rename(f"{keys}/secret_id_key", f"{folder}/aside")
     refuse("half an identity", 1, "secret_id_key", *again)
     os.rename(f"{folder}/aside", f"{keys}/secret_id_key")
-    fingerprint = open(f"{data}/fingerprint", encoding="ascii").read()
+    fingerprint = read(f"{data}/fingerprint")
     write(f"{data}/fingerprint", "backed " + "0" * 40 + "\n")
     refuse("another fingerprint", 1, "another relay", *again)
     write(f"{data}/fingerprint", fingerprint)
@@ -173,11 +101,9 @@ def check_wrong_keys(folder, pw, conf, data):
 
 
 with tempfile.TemporaryDirectory() as temporary:
-    phrase = write(f"{temporary}/pw", "correct horse battery staple\n")
+    phrase = write(f"{temporary}/pw", PASS + "\n")
     one, config, where = check_round_trip(temporary, phrase)
     check_damage(temporary, phrase, one)
     check_wrong_keys(temporary, phrase, config, where)
 expect("nothing is left in memory", [n for n in os.listdir("/dev/shm") if n.startswith("nonos-verify-")], [])
-for problem in problems:
-    print(problem)
-sys.exit(1 if problems else 0)
+finish()

@@ -3,36 +3,10 @@ import json
 import os
 import pty
 import subprocess
-import sys
 import tempfile
 import time
 
-CTL = os.environ.get("NONOSCTL", "./nonosctl")
-DAEMON = os.environ.get("NONOSD", "./nonosd")
-problems = []
-
-
-def ctl(*args, socket="/nonexistent/control.sock"):
-    env = dict(os.environ, NONOS_SOCKET=socket)
-    r = subprocess.run([CTL, *args], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, env=env)
-    return r.returncode, r.stdout, r.stderr
-
-
-def read(path):
-    with open(path, encoding="utf-8") as f:
-        return f.read()
-
-
-def expect(what, got, want):
-    if got != want:
-        problems.append(f"{what}: got {got!r}, want {want!r}")
-
-
-def refuse(what, status, needle, *args, socket="/nonexistent/control.sock"):
-    code, out, err = ctl(*args, socket=socket)
-    expect(what, (code, out), (status, ""))
-    if needle not in err:
-        problems.append(f"{what}: {err!r} does not say {needle!r}")
+from ctl_lab import CTL, DAEMON, ctl, expect, finish, problems, read, refuse, write
 
 
 def places(folder):
@@ -90,11 +64,11 @@ def check_set(folder):
     at = ["--config", conf]
     before = read(conf)
     refuse("unknown option", 1, "no option", "config", "set", "nick", "x", *at)
-    refuse("value out of range", 1, "from 1 to 64", "config", "set", "workers", "65", *at)
+    refuse("value out of range", 1, "from 1 to 64", "config", "set", "workers", "65", *at, lines=2)
     refuse("neither value nor default", 2, "--default", "config", "set", "workers", *at)
     refuse("both value and default", 2, "--default", "config", "set", "workers", "2", "--default", *at)
-    refuse("what must be set", 1, "must be set", "config", "set", "nickname", "--default", *at)
-    refuse("two for one", 1, "already set", "config", "set", "workers", "2", "3", *at)
+    refuse("what must be set", 1, "must be set", "config", "set", "nickname", "--default", *at, lines=2)
+    refuse("two for one", 1, "already set", "config", "set", "workers", "2", "3", *at, lines=2)
     refuse("no such file", 1, "No such file", "config", "set", "workers", "2", "--config", f"{folder}/none")
     expect("the file after refusals", read(conf), before)
     code, out, _ = ctl("config", "set", "workers", "2", "-n", "--json", *at)
@@ -119,8 +93,7 @@ def check_explain():
 def check_migrate(folder):
     conf = f"{folder}/old.conf"
     old = "[relay]\nnickname = a\nor_listen = 127.0.0.1:9001\ndir_cache = no\n\n[directory]\nnetwork = test\npublish = no\n"
-    with open(conf, "w", encoding="utf-8") as f:
-        f.write(old)
+    write(conf, old)
     refuse("an old file", 1, f"{conf}:4: ", "config", "check", conf)
     code, out, _ = ctl("config", "migrate", conf, "--dry-run", "--json")
     expect("config migrate --dry-run", (code, len(json.loads(out)["changes"]), read(conf)), (0, 2, old))
@@ -139,26 +112,26 @@ def check_daemon(folder):
         daemon = subprocess.Popen([DAEMON, "-c", conf], stdout=log, stderr=log)
     try:
         end = time.monotonic() + 60
-        while ctl("version", socket=sock)[0] != 0 and time.monotonic() < end and daemon.poll() is None:
+        while ctl("version", NONOS_SOCKET=sock)[0] != 0 and time.monotonic() < end and daemon.poll() is None:
             time.sleep(0.1)
 
         def effect(*args):
-            code, out, err = ctl("config", "set", *args, "--json", socket=sock)
+            code, out, err = ctl("config", "set", *args, "--json", NONOS_SOCKET=sock)
             return json.loads(out)["effect"] if code == 0 else err
 
         def shown(option):
-            return json.loads(ctl("config", "show", option, "--json", socket=sock)[1])
+            return json.loads(ctl("config", "show", option, "--json", NONOS_SOCKET=sock)[1])
 
         expect("a live option", effect("contact", "somebody"), "applied")
         expect("its value", shown("contact")["options"][0]["value"], "somebody")
         expect("one for the next start", effect("workers", "3"), "takes effect at the next start")
         differs = shown("workers")
         expect("its value in force", (differs["options"][0]["value"], differs["file_differs"][0]["applied"]), ("auto", False))
-        refuse("config show of nothing", 1, "no such option", "config", "show", "what", socket=sock)
-        expect("log level", ctl("log", "level", "debug", socket=sock)[0], 0)
+        refuse("config show of nothing", 1, "no such option", "config", "show", "what", NONOS_SOCKET=sock)
+        expect("log level", ctl("log", "level", "debug", NONOS_SOCKET=sock)[0], 0)
         expect("where it is from", shown("log_level")["options"][0]["from"], "command")
-        refuse("a wrong log level", 2, "one of", "log", "level", "loud", socket=sock)
-        expect("reload", ctl("reload", socket=sock)[0], 0)
+        refuse("a wrong log level", 2, "one of", "log", "level", "loud", NONOS_SOCKET=sock)
+        expect("reload", ctl("reload", NONOS_SOCKET=sock)[0], 0)
         expect("log level after reload", shown("log_level")["options"][0]["value"], "notice")
     finally:
         daemon.terminate()
@@ -172,6 +145,4 @@ with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as two:
     check_explain()
     check_daemon(one)
     check_terminal(two)
-for problem in problems:
-    print(problem)
-sys.exit(1 if problems else 0)
+finish()

@@ -4,12 +4,10 @@ import json
 import os
 import socket
 import subprocess
-import sys
 import tempfile
 import threading
 
-CTL = os.environ.get("NONOSCTL", "./nonosctl")
-problems = []
+from ctl_lab import CTL, finish, problems
 
 
 def doctor(conf):
@@ -126,6 +124,4 @@ with tempfile.TemporaryDirectory() as temporary:
     check_network(temporary, spare_port)
     check_dns(temporary, spare_port)
     check_configuration(temporary)
-for problem in problems:
-    print(problem)
-sys.exit(1 if problems else 0)
+finish()

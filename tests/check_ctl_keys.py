@@ -5,54 +5,14 @@ import pty
 import select
 import shutil
 import signal
-import socket
 import subprocess
-import sys
 import tempfile
 import termios
 import time
 
-if os.environ.get("NONOS_SHORT"):
-    sys.exit(77)  # takes half a minute, and has been run elsewhere
+from ctl_lab import CTL, PASS, Daemon, expect, finish, good, problems, read, refuse, skip_if_short, vectors, write, ctl
 
-VECTORS = os.environ.get("TEST_VECTORS", "tests/vectors")
-CTL = os.path.abspath(os.environ.get("NONOSCTL", "./nonosctl"))
-DAEMON = os.path.abspath(os.environ.get("NONOSD", "./nonosd"))
-PASS = "correct horse battery staple"
-problems = []
-
-
-def ctl(*args, stdin=None, **env):
-    env = {k: v for k, v in os.environ.items() if not k.startswith("NONOS_")} | \
-        {"NONOS_SOCKET": "/nonexistent/control.sock"} | env
-    r = subprocess.run([CTL, *args], input=stdin, capture_output=True, text=True, timeout=120, env=env,
-                       start_new_session=True)
-    return r.returncode, r.stdout, r.stderr
-
-
-def expect(what, got, want):
-    if got != want:
-        problems.append(f"{what}: got {got!r}, want {want!r}")
-
-
-def good(what, *args, **more):
-    code, out, err = ctl(*args, "--json", **more)
-    expect(what, (code, err), (0, ""))
-    return json.loads(out) if code == 0 else {}
-
-
-def refuse(what, status, needle, *args, **more):
-    code, out, err = ctl(*args, **more)
-    expect(what, (code, out), (status, ""))
-    if needle not in err or err.count("\n") != 1:
-        problems.append(f"{what}: {err!r} does not say {needle!r}")
-
-
-def write(path, text, mode=0o600):
-    with open(path, "w", encoding="utf-8") as f:
-        f.write(text)
-    os.chmod(path, mode)
-    return path
+skip_if_short()
 
 
 class Terminal:
@@ -197,7 +157,7 @@ def check_bad(folder, pw):
 
 def check_wallet_files(folder):
     """Keystores that others wrote are taken in with their pass phrase."""
-    for i, case in enumerate(json.load(open(os.path.join(VECTORS, "keystore.json"), encoding="utf-8"))["cases"]):
+    for i, case in enumerate(vectors("keystore.json")["cases"]):
         path = write(os.path.join(folder, "..", "wallet"), json.dumps(case["keystore"]))
         pw = write(os.path.join(folder, "..", "walletpw"), case["password"] + "\n")
         code, out, err = ctl("key", "import", f"w{i}", path, "--light", "--json", "--keystore", folder, "--password-file", pw)
@@ -208,8 +168,7 @@ def check_wallet_files(folder):
 
 
 def check_signing(folder, pw):
-    case = next(c for c in json.load(open(os.path.join(VECTORS, "eip712.json"), encoding="utf-8"))["cases"]
-                if c["primaryType"] == "StakeLock")
+    case = next(c for c in vectors("eip712.json")["cases"] if c["primaryType"] == "StakeLock")
     doc = {k: case[k] for k in ("domain", "primaryType", "message")}
     path = write(os.path.join(folder, "..", "doc"), json.dumps(doc))
     raw = write(os.path.join(folder, "..", "raw"), case["privateKey"])
@@ -237,35 +196,6 @@ def check_signing(folder, pw):
     refuse("not overwritten", 1, "File exists", "object", "attach", path, "--signature", case["signature"], "--out", out)
 
 
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
-def start_daemon(folder):
-    ident = "0123456789ABCDEF" * 2 + "01234567"
-    config = write(f"{folder}/nonosd.conf", f"""[node]
-data_dir = {folder}/data
-control_socket = {folder}/sock
-workers = 1
-[relay]
-nickname = holder
-or_listen = 127.0.0.1:{free_port()}
-address = 127.0.0.1
-allow_private_addresses = yes
-[directory]
-network = test
-publish = no
-authority = a 127.0.0.1:1 orport=2 v3ident={ident} fingerprint={ident}
-""")
-    daemon = subprocess.Popen([DAEMON, "--config", config], stderr=open(f"{folder}/log", "w", encoding="utf-8"))
-    end = time.monotonic() + 60
-    while time.monotonic() < end and daemon.poll() is None and ctl("-s", f"{folder}/sock", "version")[0] != 0:
-        time.sleep(0.1)
-    return daemon, f"{folder}/sock"
-
-
 def copies_in_memory(pid, needles):
     """How often any of them stands in the memory of a process; None where we may not look."""
     found = 0
@@ -288,23 +218,22 @@ def copies_in_memory(pid, needles):
 
 def check_unlocked(folder, pw):
     """A key that the daemon holds: used without its pass phrase, for its time only, and gone from memory after it."""
-    case = next(c for c in json.load(open(os.path.join(VECTORS, "eip712.json"), encoding="utf-8"))["cases"]
-                if c["primaryType"] == "StakeLock")
+    case = next(c for c in vectors("eip712.json")["cases"] if c["primaryType"] == "StakeLock")
     path, where = os.path.join(folder, "..", "doc"), ("--keystore", folder)
     key = bytes.fromhex(case["privateKey"].removeprefix("0x"))
     needles = (key, key.hex().encode(), key.hex().upper().encode())
     refuse("nobody to hold it", 3, "", "key", "unlock", "signer", *where, "--password-file", pw)
-    daemon, sock = start_daemon(os.path.abspath(os.path.join(folder, "..")))
-    at = ("-s", sock)
-    try:
-        expect("not known to the daemon", copies_in_memory(daemon.pid, needles) or 0, 0)
+    daemon = Daemon(os.path.dirname(folder))
+    at = daemon.at
+    with daemon:
+        expect("not known to the daemon", copies_in_memory(daemon.process.pid, needles) or 0, 0)
         refuse("locked", 1, "no terminal", *at, "key", "sign", path, "--key", "signer", *where)
         good("dry run", *at, "key", "unlock", "signer", "--dry-run", *where, "--password-file", pw)
         expect("a dry run holds nothing", good("unlocked", *at, "key", "unlocked")["keys"], [])
         refuse("too long", 2, "\"for\"", *at, "key", "unlock", "signer", "--for", "8 days", *where)
         held = good("unlock", *at, "key", "unlock", "signer", "--for", "5 min", *where, "--password-file", pw)
         expect("whose", (held["address"], held["seconds"]), (case["signer"], 300))
-        expect("where it is and nowhere else", copies_in_memory(daemon.pid, needles) in (1, None), True)
+        expect("where it is and nowhere else", copies_in_memory(daemon.process.pid, needles) in (1, None), True)
         signed = good("sign", *at, "key", "sign", path, "--key", "signer", *where)
         expect("the same signature", signed["signature"], case["signature"])
         refuse("other keys stay locked", 1, "no terminal", *at, "key", "sign", path, "--key", "other", *where)
@@ -315,17 +244,13 @@ def check_unlocked(folder, pw):
         expect("lock another", good("lock", *at, "key", "lock", "0x" + "1" * 40)["locked"], 0)
         expect("lock", good("lock", *at, "key", "lock")["locked"], 1)
         refuse("locked again", 1, "no terminal", *at, "key", "sign", path, "--key", "signer", *where)
-        expect("wiped", copies_in_memory(daemon.pid, needles) or 0, 0)
+        expect("wiped", copies_in_memory(daemon.process.pid, needles) or 0, 0)
         good("for a second", *at, "key", "unlock", "signer", "--for", "1 s", *where, "--password-file", pw)
         time.sleep(2.5)
         expect("its time is over", good("unlocked", *at, "key", "unlocked")["keys"], [])
-        expect("wiped after its time", copies_in_memory(daemon.pid, needles) or 0, 0)
+        expect("wiped after its time", copies_in_memory(daemon.process.pid, needles) or 0, 0)
         refuse("no secrets on the command line", 2, "", *at, "key", "hold", "--secret", key.hex(), "--for", "10")
-    finally:
-        daemon.send_signal(signal.SIGTERM)
-        daemon.send_signal(signal.SIGTERM)
-        daemon.wait(timeout=60)
-    log = open(os.path.join(folder, "..", "log"), encoding="utf-8").read()
+    log = read(daemon.log)
     expect("the log has no key", any(n.decode() in log for n in needles[1:]), False)
 
 
@@ -386,6 +311,4 @@ with tempfile.TemporaryDirectory() as temporary:
     check_signing(keys, phrase)
     check_unlocked(keys, phrase)
     check_ethers(keys, phrase)
-for problem in problems:
-    print(problem)
-sys.exit(1 if problems else 0)
+finish()

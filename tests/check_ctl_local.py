@@ -1,46 +1,17 @@
 """The commands of nonosctl that need no daemon, run on the vectors: answers, exit codes, refusals."""
 import json
 import os
-import subprocess
-import sys
 import tempfile
 
-VECTORS = os.environ.get("TEST_VECTORS", "tests/vectors")
-CTL = os.environ.get("NONOSCTL", "./nonosctl")
-problems = []
-
-
-def vectors(name):
-    with open(os.path.join(VECTORS, name), encoding="utf-8") as f:
-        return json.load(f)
-
-
-def ctl(*args, stdin=None):
-    env = dict(os.environ, NONOS_SOCKET="/nonexistent/control.sock")
-    r = subprocess.run([CTL, *args], input=stdin, capture_output=True, text=True, timeout=60, env=env)
-    return r.returncode, r.stdout, r.stderr
-
-
-def expect(what, got, want):
-    if got != want:
-        problems.append(f"{what}: got {got!r}, want {want!r}")
-
-
-def refuse(what, status, needle, *args, stdin=None):
-    code, out, err = ctl(*args, stdin=stdin)
-    expect(what, (code, out), (status, ""))
-    if needle not in err:
-        problems.append(f"{what}: {err!r} does not say {needle!r}")
+from ctl_lab import VECTORS, ctl, expect, finish, problems, refuse, vectors, write
 
 
 def check_typed(case, folder):
     name = case["name"]
     doc = json.dumps({k: case[k] for k in ("domain", "primaryType", "message")})
     path, key = os.path.join(folder, "doc"), os.path.join(folder, "key")
-    with open(path, "w", encoding="utf-8") as f:
-        f.write(doc)
-    with open(key, "w", encoding="ascii", opener=lambda p, flags: os.open(p, flags, 0o600)) as f:
-        f.write(case["privateKey"] + "\n")
+    write(path, doc)
+    write(key, case["privateKey"] + "\n")
     code, out, err = ctl("typed", "hash", path, "--json")
     expect(f"{name}: hash", (code, err), (0, ""))
     expect(f"{name}: hashes", json.loads(out), {k: case[k] for k in ("typeHash", "structHash", "domainSeparator", "digest")})
@@ -86,11 +57,9 @@ def check_refusals(case, folder):
     os.chmod(key, 0o640)
     refuse("key of others", 1, "chmod 600", "typed", "sign", "-", "--key-file", key, stdin=text)
     os.chmod(key, 0o600)
-    with open(key, "w", encoding="ascii") as f:
-        f.write("0" * 64)
+    write(key, "0" * 64)
     refuse("key of zero", 1, "no secp256k1 key", "typed", "sign", "-", "--key-file", key, stdin=text)
-    with open(key, "w", encoding="ascii") as f:
-        f.write("1" * 64)
+    write(key, "1" * 64)
     refuse("key of another", 1, "must be signed by", "typed", "sign", "-", "--key-file", key, stdin=text)
     refuse("a directory", 1, "regular file", "typed", "sign", "-", "--key-file", folder, stdin=text)
 
@@ -114,6 +83,4 @@ with tempfile.TemporaryDirectory() as temporary:
     check_refusals(cases[0], temporary)
 check_rewards()
 check_tally()
-for problem in problems:
-    print(problem)
-sys.exit(1 if problems else 0)
+finish()

@@ -2,93 +2,14 @@
 import json
 import os
 import shutil
-import signal
-import socket
 import subprocess
-import sys
 import tempfile
 import time
 
-if os.environ.get("NONOS_SHORT"):
-    sys.exit(77)  # takes half a minute, and has been run elsewhere
+from ctl_lab import PASS, Daemon, ctl, expect, finish, good, refuse, skip_if_short, write
 
-CTL = os.path.abspath(os.environ.get("NONOSCTL", "./nonosctl"))
-DAEMON = os.path.abspath(os.environ.get("NONOSD", "./nonosd"))
+skip_if_short()
 DAY = 86400
-problems = []
-
-
-def ctl(*args):
-    env = {k: v for k, v in os.environ.items() if not k.startswith("NONOS_")}
-    r = subprocess.run([CTL, *args], capture_output=True, text=True, timeout=120, env=env, start_new_session=True)
-    return r.returncode, r.stdout, r.stderr
-
-
-def expect(what, got, want):
-    if got != want:
-        problems.append(f"{what}: got {got!r}, want {want!r}")
-
-
-def good(what, *args):
-    code, out, err = ctl(*args, "--json")
-    expect(what, (code, err), (0, ""))
-    return json.loads(out) if code == 0 else {}
-
-
-def refuse(what, status, needle, *args):
-    code, out, err = ctl(*args)
-    expect(what, (code, out), (status, ""))
-    if needle not in err:
-        problems.append(f"{what}: {err!r} does not say {needle!r}")
-
-
-def write(path, text):
-    with open(path, "w", encoding="utf-8", opener=lambda p, flags: os.open(p, flags, 0o600)) as f:
-        f.write(text)
-    return path
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
-class Daemon:
-    def __init__(self, folder, data):
-        ident = "0123456789ABCDEF" * 2 + "01234567"
-        self.socket = f"{folder}/sock"
-        self.config = write(f"{folder}/nonosd.conf", f"""[node]
-data_dir = {data}
-control_socket = {self.socket}
-workers = 1
-[relay]
-nickname = offline
-or_listen = 127.0.0.1:{free_port()}
-address = 127.0.0.1
-allow_private_addresses = yes
-[directory]
-network = test
-publish = no
-authority = a 127.0.0.1:1 orport=2 v3ident={ident} fingerprint={ident}
-""")
-
-    def __enter__(self):
-        self.log = open(self.config + ".log", "w+", encoding="utf-8")
-        self.process = subprocess.Popen([DAEMON, "--config", self.config], stderr=self.log)
-        end = time.monotonic() + 60
-        while time.monotonic() < end and self.process.poll() is None and ctl("-s", self.socket, "version")[0] != 0:
-            time.sleep(0.1)
-        return self
-
-    def status(self):
-        return good("status", "-s", self.socket, "status")
-
-    def __exit__(self, *_):
-        self.process.send_signal(signal.SIGTERM)
-        self.process.send_signal(signal.SIGTERM)
-        self.process.wait(timeout=60)
-        self.log.close()
 
 
 def days_left(expires):
@@ -115,18 +36,18 @@ def check_life(folder, pw):
         expect("it knows", (status["keys"]["master_offline"], days_left(status["keys"]["signing_expires"])), (True, 5.0))
         attention = json.dumps(status)
         expect("it warns", "nonosctl key master renew" in attention, True)
-        expect("countdown", "for 5 days" in (shown := ctl("-s", d.socket, "status")[1]) or "for 4 days" in shown, True)
+        expect("countdown", "for 5 days" in (shown := ctl(*d.at, "status")[1]) or "for 4 days" in shown, True)
         brought = good("renew elsewhere", "key", "master", "renew", master, "--out", f"{folder}/usb", "--days", "60",
                        "--password-file", pw)
         for name in ("ed25519_signing_secret_key", "ed25519_signing_cert"):
             shutil.copy(f"{folder}/usb/{name}", f"{keys}/{name}")
         expect("until reload it stays", days_left(d.status()["keys"]["signing_expires"]), 5.0)
-        changes = good("reload, dry", "-s", d.socket, "reload", "--dry-run")["changes"]
+        changes = good("reload, dry", *d.at, "reload", "--dry-run")["changes"]
         expect("a dry reload takes nothing", changes, [])
-        changes = good("reload", "-s", d.socket, "reload")["changes"]
+        changes = good("reload", *d.at, "reload")["changes"]
         expect("reload tells", [c["option"] for c in changes], ["signing key"])
         expect("taken over", d.status()["keys"]["signing_expires"], brought["expires"])
-        expect("nothing to take", good("reload again", "-s", d.socket, "reload")["changes"], [])
+        expect("nothing to take", good("reload again", *d.at, "reload")["changes"], [])
     with Daemon(folder, data) as d:
         expect("after a restart", (d.status()["ed25519"], days_left(d.status()["keys"]["signing_expires"])),
                (made["ed25519"], 60.0))
@@ -193,9 +114,7 @@ def check_tor(folder):
 
 
 with tempfile.TemporaryDirectory() as temporary:
-    phrase = write(f"{temporary}/pw", "correct horse battery staple\n")
+    phrase = write(f"{temporary}/pw", PASS + "\n")
     check_bad(temporary, phrase, *check_life(temporary, phrase))
     check_tor(temporary)
-for problem in problems:
-    print(problem)
-sys.exit(1 if problems else 0)
+finish()

@@ -1,22 +1,19 @@
 """Commands that move money, from the words to the receipt: transfer, stake, relay register, ledger submit; signed with
 a key file, elsewhere, or not at all; and what the daemon refuses, by name."""
 import json
-import os
 import subprocess
-import sys
 import tempfile
 
-from check_ledger_follow import HOLDER, OTHER, SECRET, Node, expect, problems
+from check_ledger_follow import HOLDER, OTHER, SECRET, Node
+from ctl_lab import CTL, expect, finish, problems, read, write
 
-CTL = os.path.abspath(os.environ.get("NONOSCTL", "./nonosctl"))
 TOKEN = 10 ** 18
 
 
 class Money:
     def __init__(self, folder):
         self.folder, self.key = folder, f"{folder}/holder.key"
-        with open(os.open(self.key, os.O_WRONLY | os.O_CREAT, 0o600), "w", encoding="ascii") as f:
-            f.write(SECRET)
+        write(self.key, SECRET)
         self.run("genesis", "new", f"{folder}/genesis.json", "--name", "money", "--holder", HOLDER,
                  "--key", f"{folder}/journal.key", "--unbonding-seconds", "1")
         self.node = Node(folder, "lone", f"journal_key = {folder}/journal.key\noperator = {HOLDER}")
@@ -62,19 +59,16 @@ def check_cold(m):
     told = m.do("transfer", OTHER, "1", "--cold", path, status=2)
     expect("cold without an account", "--from" in told, True)
     m.do("transfer", OTHER, "1", "--cold", path, "--from", HOLDER)
-    with open(path, encoding="utf-8") as f:
-        doc = json.load(f)
+    doc = json.loads(read(path))
     expect("what a wallet needs", sorted(doc), ["domain", "message", "primaryType", "types"])
     signature = m.run("typed", "sign", path, "--key-file", m.key)["signature"]
     m.run("object", "attach", path, "--signature", signature, "--out", done)
     first = m.do("ledger", "submit", done)
     again = m.do("ledger", "submit", done)
     expect("a second time", (first["already"], again["already"], again["index"]), (False, True, first["index"]))
-    with open(done, encoding="utf-8") as f:
-        doc = json.load(f)
+    doc = json.loads(read(done))
     doc["message"]["amount"] = str(2 * TOKEN)
-    with open(done, "w", encoding="utf-8") as f:
-        json.dump(doc, f)
+    write(done, json.dumps(doc))
     expect("a changed amount", "bad-signature" in m.do("ledger", "submit", done, status=1), True)
 
 
@@ -144,6 +138,4 @@ with tempfile.TemporaryDirectory(prefix="nonos-money-") as top:
             check(money)
     finally:
         money.node.stop()
-for problem in problems:
-    print(problem)
-sys.exit(1 if problems else 0)
+finish()

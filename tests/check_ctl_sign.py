@@ -5,86 +5,24 @@ A daemon that makes another object than was asked for gets no signature.
 import json
 import os
 import re
-import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import threading
 import time
 
-if os.environ.get("NONOS_SHORT"):
-    sys.exit(77)  # takes half a minute, and has been run elsewhere
+from ctl_lab import PASS, Daemon, ctl, expect, finish, good, read, refuse, skip_if_short, write
 
-CTL = os.path.abspath(os.environ.get("NONOSCTL", "./nonosctl"))
-DAEMON = os.path.abspath(os.environ.get("NONOSD", "./nonosd"))
+skip_if_short()
 KEY, HOLDER = "0" * 63 + "1", "0x7E5F4552091A69125d5DfCb7b8C2659029395Bdf"
 TO = "0x2B5AD5c4795c026514f8317c7a215E218DcCD6cF"
-problems = []
 
 
-def ctl(*args):
-    env = {k: v for k, v in os.environ.items() if not k.startswith("NONOS_")}
-    r = subprocess.run([CTL, *args], capture_output=True, text=True, timeout=120, env=env, start_new_session=True)
-    return r.returncode, r.stdout, r.stderr
-
-
-def expect(what, got, want):
-    if got != want:
-        problems.append(f"{what}: got {got!r}, want {want!r}")
-
-
-def good(what, *args):
-    code, out, err = ctl(*args, "--json")
-    expect(what, (code, err), (0, ""))
-    return json.loads(out) if code == 0 else {}
-
-
-def refuse(what, status, needle, *args):
-    code, out, err = ctl(*args)
-    expect(what, (code, out), (status, ""))
-    if needle not in err:
-        problems.append(f"{what}: {err!r} does not say {needle!r}")
-
-
-def write(path, text):
-    with open(path, "w", encoding="utf-8", opener=lambda p, flags: os.open(p, flags, 0o600)) as f:
-        f.write(text)
-    return path
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
-def start(folder):
+def writer(folder):
     good("genesis", "genesis", "new", f"{folder}/genesis.json", "--name", "test", "--holder", HOLDER, "--key",
          f"{folder}/writer.key", "--origin", "example.org/j", "--time", str(int(time.time()) - 10))
-    ident = "0123456789ABCDEF" * 2 + "01234567"
-    config = write(f"{folder}/nonosd.conf", f"""[node]
-data_dir = {folder}/data
-control_socket = {folder}/sock
-workers = 1
-[relay]
-nickname = signer
-or_listen = 127.0.0.1:{free_port()}
-address = 127.0.0.1
-allow_private_addresses = yes
-[directory]
-network = test
-publish = no
-authority = a 127.0.0.1:1 orport=2 v3ident={ident} fingerprint={ident}
-[ledger]
-genesis = {folder}/genesis.json
-journal_key = {folder}/writer.key
-""")
-    daemon = subprocess.Popen([DAEMON, "--config", config], stderr=open(f"{folder}/log", "w", encoding="utf-8"))
-    end = time.monotonic() + 60
-    while time.monotonic() < end and daemon.poll() is None and ctl("-s", f"{folder}/sock", "ledger", "head")[0] != 0:
-        time.sleep(0.1)
-    return daemon, config
+    return Daemon(folder, ready=("ledger", "head"), more=f"[ledger]\ngenesis = {folder}/genesis.json\n"
+                  f"journal_key = {folder}/writer.key\n")
 
 
 def received(at):
@@ -112,7 +50,7 @@ def check_cold(folder, at, pw):
     refuse("whose", 2, "--from", *send)
     code, shown, err = ctl(*send, "--from", HOLDER)
     expect("cold", (code, err), (0, ""))
-    doc = json.load(open(path, encoding="utf-8"))
+    doc = json.loads(read(path))
     digest = good("hash", "typed", "hash", path)["digest"]
     for what in ("Transfer, to be signed by " + HOLDER, TO, "1500000000000000000  (1.5 tokens)", " UTC)", "digest " + digest,
                  f"nonosctl object attach {path} --signature HEX --out SIGNED", "nonosctl ledger submit SIGNED"):
@@ -205,21 +143,13 @@ def check_lost_answer(folder, at, raw):
 
 
 with tempfile.TemporaryDirectory() as temporary:
-    phrase = write(f"{temporary}/pw", "correct horse battery staple\n")
-    process, conf = start(temporary)
-    socket_of = ("-s", f"{temporary}/sock")
-    try:
-        check_ways(temporary, socket_of, phrase)
-        check_cold(temporary, socket_of, phrase)
+    phrase = write(f"{temporary}/pw", PASS + "\n")
+    with writer(temporary) as node:
+        check_ways(temporary, node.at, phrase)
+        check_cold(temporary, node.at, phrase)
         check_liar(temporary, f"{temporary}/raw")
-        check_lost_answer(temporary, socket_of, f"{temporary}/raw")
-        good("backup with a writer's key", "key", "backup", f"{temporary}/b", "--config", conf, "--password-file", phrase)
+        check_lost_answer(temporary, node.at, f"{temporary}/raw")
+        good("backup with a writer's key", "key", "backup", f"{temporary}/b", "--config", node.config, "--password-file", phrase)
         found = good("verify", "backup", "verify", f"{temporary}/b", "--password-file", phrase)
         expect("the journal's key is in the backup", found.get("journal_key"), True)
-    finally:
-        process.send_signal(signal.SIGTERM)
-        process.send_signal(signal.SIGTERM)
-        process.wait(timeout=60)
-for problem in problems:
-    print(problem)
-sys.exit(1 if problems else 0)
+finish()

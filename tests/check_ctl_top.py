@@ -7,9 +7,7 @@ import sys
 import tempfile
 import time
 
-CTL = os.path.abspath(os.environ.get("NONOSCTL", "./nonosctl"))
-DAEMON = os.path.abspath(os.environ.get("NONOSD", "./nonosd"))
-problems = []
+from ctl_lab import CTL, DAEMON, finish, problems
 
 
 def expect(what, good, seen):
@@ -99,6 +97,4 @@ r = subprocess.run([CTL, "-s", "/nonexistent", "top"], stdin=subprocess.DEVNULL,
 expect("without a terminal", (r.returncode, r.stdout) == (2, "") and "for a terminal" in r.stderr, r.stderr)
 with tempfile.TemporaryDirectory() as temporary:
     run(temporary)
-for problem in problems:
-    print(problem)
-sys.exit(1 if problems else 0)
+finish()

@@ -7,31 +7,16 @@ import shutil
 import socket
 import struct
 import subprocess
-import sys
 import tempfile
 import threading
 import time
 
-if os.environ.get("NONOS_SHORT"):
-    sys.exit(77)  # takes half a minute, and has been run elsewhere
+from ctl_lab import CTL, DAEMON, expect, finish, free_port, problems, skip_if_short
 
-CTL = os.path.abspath(os.environ.get("NONOSCTL", "./nonosctl"))
-DAEMON = os.path.abspath(os.environ.get("NONOSD", "./nonosd"))
+skip_if_short()
 SECRET = "4c0883a69102937d6231471b5dbb6204fe5129617082792ae468d01a3f362318"  # a public development key
 HOLDER = "0x2c7536E3605D9C16a7a3D7b1898e529396a65c23"
 OTHER = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed"
-problems = []
-
-
-def expect(what, got, want):
-    if got != want:
-        problems.append(f"{what}: got {got!r}, want {want!r}")
-
-
-def free_port():
-    with contextlib.closing(socket.socket()) as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 def ctl(*args, sock="/nonexistent", stdin=None, good=True):
@@ -311,6 +296,4 @@ def run(folder):
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory(prefix="nonos-follow-") as temporary:
         run(temporary)
-    for problem in problems:
-        print(problem)
-    sys.exit(1 if problems else 0)
+    finish()
