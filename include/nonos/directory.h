@@ -78,6 +78,8 @@ struct consensus_facts {
 	const uint8_t *digest;		/* SHA-256 of what was signed: the same whoever signed it */
 	const struct consensus_router *routers;	/* ascending by rsa_id */
 	size_t n_routers;
+	const char *text;		/* the document, signatures included */
+	size_t text_len;
 };
 
 struct directory_hooks {
@@ -119,6 +121,14 @@ void directory_start(struct directory *d);
  * us. `reason` is for the log.
  */
 void directory_publish(struct directory *d, const char *reason);
+
+/*
+ * Judge a consensus that somebody else kept, of any time: `good` is called when a majority of the authorities
+ * signed it. Nothing else is made of it. ERR_MALFORMED, ERR_TOO_LONG, ERR_UNSUPPORTED, ERR_AUTH; ERR_NOT_FOUND: it cannot
+ * be judged without certificates that are not here.
+ */
+int directory_judge(const struct directory *d, const char *text, size_t len,
+		    void (*good)(void *arg, const struct consensus_facts *c), void *arg);
 
 enum relay_flag {
 	FLAG_AUTHORITY = 1 << 0, FLAG_BAD_EXIT = 1 << 1, FLAG_EXIT = 1 << 2, FLAG_FAST = 1 << 3,

@@ -203,17 +203,42 @@ static void tell_params(struct directory *d, const struct consensus *c)
 		d->hooks.params(d->hooks.arg, &params);
 }
 
-static void tell_consensus(struct directory *d, const struct consensus *c)
+static struct consensus_facts facts_of(const struct consensus *c)
 {
-	const struct consensus_facts facts = {
+	return (struct consensus_facts){
 		.flavour = c->flavour,
 		.valid_after = c->valid_after, .fresh_until = c->fresh_until, .valid_until = c->valid_until,
 		.digest = c->sha256,
 		.routers = c->routers, .n_routers = c->n_routers,
+		.text = c->text, .text_len = c->len,
 	};
+}
+
+static void tell_consensus(struct directory *d, const struct consensus *c)
+{
+	const struct consensus_facts facts = facts_of(c);
 
 	if (d->hooks.consensus)
 		d->hooks.consensus(d->hooks.arg, &facts);
+}
+
+int directory_judge(const struct directory *d, const char *text, size_t len,
+		    void (*good)(void *arg, const struct consensus_facts *c), void *arg)
+{
+	struct consensus_verdict verdict;
+	struct consensus_facts facts;
+	struct consensus *c;
+	int r = consensus_parse(&c, text, len);
+
+	if (r < 0)
+		return r;
+	r = consensus_verify(c, d->authorities, d->n, &d->docs.certs, clock_wall(), &verdict);
+	if (r == 0) {
+		facts = facts_of(c);
+		good(arg, &facts);
+	}
+	consensus_unref(c);
+	return r;
 }
 
 void directory_new_consensus(struct directory *d, const struct consensus *c)

@@ -25,6 +25,7 @@ enum {
 struct journal_server {
 	struct http_server *http;
 	struct ledger *ledger;
+	struct journal_consensuses consensuses;
 	struct ctl_commands commands;
 	ctl_run_fn run[COMMAND_COUNT];	/* those of /rpc alone */
 	struct caller *callers;
@@ -104,15 +105,25 @@ static void give_tile(struct journal_server *s, struct http_exchange *x)
 	free(data);
 }
 
+/* The number that is the rest of a path. */
+static int read_number(uint64_t *ret, const char *text)
+{
+	char *end;
+
+	*ret = strtoull(text, &end, 10);
+	return *text >= '0' && *text <= '9' && !*end && strlen(text) <= 18 ? 0 : ERR_NOT_FOUND;
+}
+
 static void give_evidence(struct journal_server *s, struct http_exchange *x)
 {
-	const char *text = x->path + strlen("/evidence/");
-	char *entry, *evidence = NULL, *end;
+	char *entry, *evidence = NULL;
 	size_t entry_len, evidence_len;
-	unsigned long long index = strtoull(text, &end, 10);
-	int r = ERR_NOT_FOUND;
+	uint64_t index;
+	int r = read_number(&index, x->path + strlen("/evidence/"));
 
-	if (*text >= '0' && *text <= '9' && !*end && strlen(text) <= 18 && index < ledger_committed(s->ledger))
+	if (r == 0 && index >= ledger_committed(s->ledger))
+		r = ERR_NOT_FOUND;
+	if (r == 0)
 		r = ledger_entry(s->ledger, &entry, &entry_len, &evidence, &evidence_len, index);
 	if (r == 0)
 		free(entry);
@@ -121,6 +132,40 @@ static void give_evidence(struct journal_server *s, struct http_exchange *x)
 	else
 		answer_data(x, 200, "application/json", evidence, evidence_len);
 	free(evidence);
+}
+
+static void give_consensuses(struct journal_server *s, struct http_exchange *x)
+{
+	json_t *list = NULL, *doc;
+	char *text;
+	int r = s->consensuses.list ? s->consensuses.list(s->consensuses.arg, &list) : ERR_NOT_FOUND;
+
+	if (r < 0) {
+		answer_failure(x, r);
+		return;
+	}
+	doc = json_pack("{s:o}", "consensuses", list);
+	text = json_dumps(doc, JSON_COMPACT);
+	answer_data(x, 200, "application/json", text, strlen(text));
+	free(text);
+	json_decref(doc);
+}
+
+static void give_consensus(struct journal_server *s, struct http_exchange *x)
+{
+	uint8_t *data;
+	size_t len;
+	uint64_t when;
+	int r = read_number(&when, x->path + strlen("/consensus/"));
+
+	if (r == 0)
+		r = s->consensuses.read ? s->consensuses.read(s->consensuses.arg, &data, &len, (int64_t)when) : ERR_NOT_FOUND;
+	if (r < 0) {
+		answer_failure(x, r);
+		return;
+	}
+	answer_data(x, 200, "application/zstd", (const char *)data, len);
+	free(data);
 }
 
 /* -- /rpc ----------------------------------------------------------------------------------- */
@@ -239,6 +284,10 @@ static void on_request(void *arg, struct http_exchange *x)
 		give_tile(s, x);
 	else if (strncmp(x->path, "/evidence/", 10) == 0)
 		give_evidence(s, x);
+	else if (strcmp(x->path, "/consensus") == 0)
+		give_consensuses(s, x);
+	else if (strncmp(x->path, "/consensus/", 11) == 0)
+		give_consensus(s, x);
 	else
 		answer_status(x, 404);
 }
@@ -276,6 +325,11 @@ int journal_server_new(struct journal_server **ret, struct event_base *base, con
 	}
 	*ret = s;
 	return 0;
+}
+
+void journal_server_give(struct journal_server *s, const struct journal_consensuses *c)
+{
+	s->consensuses = *c;
 }
 
 void journal_server_free(struct journal_server *s)

@@ -28,6 +28,7 @@ static const char *const migrations[] = {
 	"CREATE TABLE sample (valid_after INTEGER NOT NULL REFERENCES consensus, relay INTEGER NOT NULL,"
 	" weight INTEGER NOT NULL, flags INTEGER NOT NULL, network INTEGER NOT NULL, microdesc INTEGER,"
 	" PRIMARY KEY (valid_after, relay)) STRICT, WITHOUT ROWID;",
+	"CREATE TABLE document (valid_after INTEGER PRIMARY KEY, text BLOB NOT NULL) STRICT;",
 };
 
 enum { MIGRATIONS = sizeof(migrations) / sizeof(migrations[0]), APPLICATION_ID = 0x6e6f6d73 };
@@ -63,6 +64,13 @@ static const char *const statements[MEASURE_STATEMENTS] = {
 		" AND NOT EXISTS (SELECT 1 FROM sample b WHERE b.valid_after = ?2 AND b.relay = a.relay AND b.flags & ?3)",
 	[NEWEST] = "SELECT valid_after, fresh_until, digest, relays, weight FROM consensus"
 		" ORDER BY valid_after DESC LIMIT 1",
+	[DROP_SAMPLE] = "DELETE FROM sample WHERE valid_after = ?1",
+	[DROP_CONSENSUS] = "DELETE FROM consensus WHERE valid_after = ?1",
+	[DROP_DOCUMENT] = "DELETE FROM document WHERE valid_after = ?1",
+	[ADD_DOCUMENT] = "INSERT INTO document SELECT ?1, ?2 WHERE (SELECT count(*) FROM document) < ?3",
+	[GET_DOCUMENT] = "SELECT text FROM document WHERE valid_after = ?1",
+	[LIST_DOCUMENTS] = "SELECT valid_after, digest FROM document JOIN consensus USING (valid_after) ORDER BY valid_after",
+	[PRUNE_DOCUMENT] = "DELETE FROM document WHERE valid_after < ?1",
 	[STATUS] = "SELECT count(*), (SELECT count(*) FROM relay), ifnull(min(valid_after), 0),"
 		" ifnull(max(valid_after), 0) FROM consensus",
 };
@@ -288,48 +296,71 @@ static int add_consensus(struct measure *m, const struct consensus_facts *c)
 
 static int prune(struct measure *m, int64_t before)
 {
-	static const enum measure_statement rows[] = { PRUNE_SAMPLE, PRUNE_CONSENSUS };
+	static const enum measure_statement rows[] = { PRUNE_SAMPLE, PRUNE_CONSENSUS, PRUNE_DOCUMENT };
 	static const enum measure_statement ids[] = { PRUNE_RELAY, PRUNE_MICRODESC };
 	int64_t seen = before - 2 * SEEN_STEP_S;
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < 2; i++)
+	for (size_t i = 0; r == 0 && i < 3; i++)
 		r = do_numbers(m, rows[i], 1, &before);
 	for (size_t i = 0; r == 0 && i < 2; i++)
 		r = do_numbers(m, ids[i], 1, &seen);
 	return r;
 }
 
-/* 0 when there is none of that time. */
-static int check_new(struct measure *m, const struct consensus_facts *c)
+/* 0 when there is none of that time; ERR_AGAIN when there is one that has to give way. */
+static int check_new(struct measure *m, int64_t valid_after, const uint8_t digest[32])
 {
-	sqlite3_stmt *s = measure_bind(m, GET_CONSENSUS, 1, &c->valid_after);
-	int step = sqlite3_step(s), r;
+	sqlite3_stmt *s = measure_bind(m, GET_CONSENSUS, 1, &valid_after);
+	int step = sqlite3_step(s), r, order;
 
-	if (step == SQLITE_DONE)
+	if (step == SQLITE_DONE) {
 		r = 0;
-	else if (step != SQLITE_ROW)
+	} else if (step != SQLITE_ROW) {
 		r = ERR_IO;
-	else if (sqlite3_column_bytes(s, 0) == 32 && memcmp(sqlite3_column_blob(s, 0), c->digest, 32) == 0)
-		r = ERR_EXISTS;
-	else
-		r = ERR_MISMATCH;
+	} else {
+		order = sqlite3_column_bytes(s, 0) == 32 ? memcmp(digest, sqlite3_column_blob(s, 0), 32) : -1;
+		r = order == 0 ? ERR_EXISTS : order < 0 ? ERR_AGAIN : ERR_MISMATCH;
+	}
 	sqlite3_reset(s);
 	return r;
 }
 
+static int drop_consensus(struct measure *m, int64_t valid_after)
+{
+	static const enum measure_statement rows[] = { DROP_SAMPLE, DROP_DOCUMENT, DROP_CONSENSUS };
+	int r = 0;
+
+	log_error("Two consensuses of one time are signed by a majority each; the one with the lower digest counts. valid_after=%lld",
+		  (long long)valid_after);
+	for (size_t i = 0; r == 0 && i < 3; i++)
+		r = do_numbers(m, rows[i], 1, &valid_after);
+	return r;
+}
+
+bool measure_wants(struct measure *m, int64_t valid_after, const uint8_t digest[32])
+{
+	int r = check_new(m, valid_after, digest);
+
+	return r == 0 || r == ERR_AGAIN;
+}
+
 int measure_consensus(struct measure *m, const struct consensus_facts *c, int64_t keep_s)
 {
+	bool instead;
 	int r;
 
 	if (c->flavour != FLAVOUR_MICRODESC)
 		return ERR_UNSUPPORTED;
-	r = check_new(m, c);
-	if (r < 0)
+	r = check_new(m, c->valid_after, c->digest);
+	instead = r == ERR_AGAIN;
+	if (r < 0 && !instead)
 		return r;
 	if (run(m, "BEGIN IMMEDIATE") < 0)
 		return ERR_IO;
-	r = add_consensus(m, c);
+	r = instead ? drop_consensus(m, c->valid_after) : 0;
+	if (r == 0)
+		r = add_consensus(m, c);
 	if (r == 0)
 		r = prune(m, c->valid_after - keep_s);
 	if (r == 0)

@@ -9,6 +9,10 @@
  * A consensus is taken once, whenever and however often it is offered. One
  * that this node missed has no row: it counts neither for nor against anybody.
  * Two nodes that took the same consensuses read the same measurement, to the bit.
+ *
+ * An authority that says different things to others can get two consensuses of one time signed by a
+ * majority. Then that with the lower digest counts, whichever came first: so nodes that got to
+ * know both agree again.
  */
 #ifndef DAEMON_MEASURE_H
 #define DAEMON_MEASURE_H
@@ -20,9 +24,11 @@
 #include <nonos/directory.h>
 
 struct measure;
+struct measured_consensus;
 
 enum {
 	MEASURE_ERR_CAP = 512,
+	MEASURE_DOCUMENTS_MAX = 1024,
 	MEASURE_CONSENSUSES_MAX = 20000,	/* in one answer; the rest of a longer time is left out */
 };
 
@@ -32,10 +38,27 @@ void measure_close(struct measure *m);		/* NULL is fine */
 
 /*
  * Take a consensus in, and forget what is older than `keep_s` before it. ERR_UNSUPPORTED: not
- * the flavour that counts. ERR_EXISTS: taken already. ERR_MISMATCH: another one of that time was.
+ * the flavour that counts. ERR_EXISTS: taken already. ERR_MISMATCH: another one of that time was, with a lower digest.
  * ERR_IO: the disk; nothing of it was taken and it may be offered again.
  */
 int measure_consensus(struct measure *m, const struct consensus_facts *c, int64_t keep_s);
+
+/* -- documents, for other auditors --------------------------------------------------- */
+
+/*
+ * Keep the text of a consensus that was taken, unless it is there; forget those from before `from`. At most
+ * MEASURE_DOCUMENTS_MAX, of which the oldest are wanted first.
+ */
+int measure_keep_document(struct measure *m, const struct consensus_facts *c, int64_t from);
+
+/* As it is kept, compressed (CODING_ZSTD); malloc()ed. ERR_NOT_FOUND. */
+int measure_document(struct measure *m, uint8_t **ret, size_t *ret_len, int64_t valid_after);
+
+/* Those that are kept, with valid_after and digest, by time; free() it. */
+int measure_documents(struct measure *m, struct measured_consensus **ret, size_t *ret_n);
+
+/* Whether a consensus of that digest would be taken. */
+bool measure_wants(struct measure *m, int64_t valid_after, const uint8_t digest[32]);
 
 /*
  * Read the microdescriptors that are named and not known yet, as far as `find` has them (it

@@ -83,6 +83,8 @@ static int take_consensus(struct settle *s, const struct consensus_facts *c)
 			  (long long)c->valid_after);
 	else if (r == ERR_IO)
 		measure_failed(s);
+	if (r == 0 || r == ERR_EXISTS)
+		settle_exchange_keep(s, c);
 	s->microdescs_ms = 0;
 	return r;
 }
@@ -106,6 +108,8 @@ static void keep_unmeasured(struct settle *s, const struct consensus_facts *c)
 
 	if (s->n_unmeasured == UNMEASURED_MAX)
 		forget_unmeasured(s, 1);
+	/* Others have to give the document out. */
+	copy.text = NULL;
 	copy.digest = mem_dup(c->digest, 32);
 	copy.routers = c->n_routers ? mem_dup(c->routers, c->n_routers * sizeof(*c->routers)) : NULL;
 	s->unmeasured = mem_resize(s->unmeasured, s->n_unmeasured + 1, sizeof(*s->unmeasured));

@@ -1,7 +1,8 @@
 /*
  * Inside of settle: settle.c has its life and the measurement, settle_ledger.c
- * the journal and who waits for it, settle_epoch.c closes epochs, settle_claim.c
- * claims what was earned, settle_risk.c says what keeps a relay from earning.
+ * the journal and who waits for it, settle_epoch.c closes epochs, settle_exchange.c
+ * gets consensuses from other auditors, settle_claim.c claims what was earned, settle_risk.c
+ * says what keeps a relay from earning.
  */
 #ifndef DAEMON_SETTLE_PRIV_H
 #define DAEMON_SETTLE_PRIV_H
@@ -63,6 +64,8 @@ struct settle {
 	uint64_t attest_ms;		/* when to try to attest again */
 	uint64_t attesting;		/* the epoch that is being handed over */
 	bool attest_waits;		/* for the writer's answer */
+	struct exchange *exchange;	/* NULL: none yet */
+	uint64_t exchange_ms;		/* when to ask other auditors again */
 
 	struct secret *auditor_key;	/* NULL: this node attests nothing */
 	struct eth_addr auditor;
@@ -120,6 +123,21 @@ void settle_share_status(struct settle *s, json_t *o);
 
 /* As a follower: have the writer answer `call`. */
 int settle_forward(struct settle *s, struct ctl_call *call);
+
+/* The URL that is followed, without a slash at its end; free() it. */
+char *settle_follow_url(const struct config *c);
+
+/* -- settle_exchange.c ------------------------------------------------------------------ */
+
+/* A consensus was taken: keep it for other auditors, if there are any. */
+void settle_exchange_keep(struct settle *s, const struct consensus_facts *c);
+
+/* The journal's server gives them out. */
+void settle_exchange_give(struct settle *s);
+
+/* Ask for what was missed, as long as an epoch that has ended is not closed. */
+void settle_exchange_tick(struct settle *s);
+void settle_exchange_close(struct settle *s);
 
 /* -- settle_epoch.c --------------------------------------------------------------------- */
 

@@ -27,18 +27,27 @@ static void open_server(struct settle *s)
 	if (!places->n || s->server || clock_now_ms() < s->server_retry_ms)
 		return;
 	s->server_retry_ms = clock_now_ms() + RETRY_MS;
-	if (journal_server_new(&s->server, s->base, places->v, places->n, s->ledger, s->commands, why, sizeof(why)) == 0)
+	if (journal_server_new(&s->server, s->base, places->v, places->n, s->ledger, s->commands, why, sizeof(why)) == 0) {
+		settle_exchange_give(s);
 		log_notice("The journal is given out.");
+	}
 	settle_problem_set(&s->server_problem, "The journal is not given out", why);
+}
+
+char *settle_follow_url(const struct config *c)
+{
+	char *url = mem_strdup(c->follow);
+
+	while (url[0] && url[strlen(url) - 1] == '/')
+		url[strlen(url) - 1] = '\0';
+	return url;
 }
 
 static void open_follow(struct settle *s)
 {
-	char *fork_path = mem_printf("%s/ledger-fork.json", s->config->data_dir), *url = mem_strdup(s->config->follow);
+	char *fork_path = mem_printf("%s/ledger-fork.json", s->config->data_dir), *url = settle_follow_url(s->config);
 	struct follow_config c = { .url = url, .fork_path = fork_path, .interval_s = s->config->follow_interval };
 
-	while (url[0] && url[strlen(url) - 1] == '/')
-		url[strlen(url) - 1] = '\0';
 	s->follow = follow_new(s->base, s->ledger, &c);
 	free(url);
 	free(fork_path);
@@ -105,6 +114,7 @@ void settle_share_tick(struct settle *s)
 	if (!s->ledger)
 		return;
 	open_server(s);
+	settle_exchange_tick(s);
 	if (s->config->follow && !s->writer && !s->follow)
 		open_follow(s);
 	if (!s->follow)
@@ -117,6 +127,7 @@ void settle_share_close(struct settle *s)
 {
 	journal_server_free(s->server);
 	follow_free(s->follow);
+	settle_exchange_close(s);
 	s->attest_waits = false;
 	s->server = NULL;
 	s->follow = NULL;

@@ -10,6 +10,7 @@ import pytest
 from conftest import PROGRAM, SLOW
 from tornet import Money, Network, TornetError
 from tornet.money import TOKEN, tool
+from tornet.util import HOST, pick_port_block
 
 pytestmark = [
     pytest.mark.restarts,
@@ -154,6 +155,37 @@ def test_auditors_agree(tmp_path):
         verify(m)
         net.stop(["ours1"])
         verify(m, "ours1")
+    finally:
+        net.stop()
+
+
+@pytest.mark.long
+def test_missed_consensuses(tmp_path):
+    """Who was away while consensuses were valid, the writer too, gets them from the other auditor: both must sign."""
+    net = Network(str(tmp_path / "n"))
+    try:
+        net.create(authorities=3, relays=0, exits=0, clients=0, ours=2)
+        m = Money(net, "ours0", epoch_s=int(20 * SLOW), auditors=2, threshold=2, start_in=int(30 * SLOW))
+        other = "%s:%d" % (HOST, pick_port_block(1))
+        m.configure("ours0", auditor="auditor0", more=["ledger:consensus_from = " + other])
+        m.configure("ours1", auditor="auditor1", more=["ledger:journal_listen = " + other])
+        net.start()
+        net.wait(int(120 * SLOW))
+        m.operator("op0", "ours0", 5000)
+        m.wait_closed(1, timeout=int(150 * SLOW))
+        for name in ("ours1", "ours0"):
+            first = m.closed()
+            os.kill(net.pid(name), signal.SIGKILL)
+            time.sleep(2.5 * m.epoch_s)
+            net.start([name])
+            m.wait_closed(first + 4, timeout=int(200 * SLOW))
+            assert "came from another auditor" in net.log_tail(name, 2000), name
+            for n in range(first, first + 4):
+                epoch = m.ctl("rewards", "epoch", str(n))
+                assert epoch["consensuses"] > 0, epoch
+                entry = json.loads(m.ctl("ledger", "proof", "--index", str(epoch["entry"]))["entry"])
+                assert len(entry["signatures"]) == 2
+        verify(m)
     finally:
         net.stop()
 

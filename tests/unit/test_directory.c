@@ -395,6 +395,44 @@ static void test_fetch_and_reload(void **state)
 	check_documents(f);
 }
 
+static void on_judged(void *arg, const struct consensus_facts *c)
+{
+	assert_int_equal(c->flavour, FLAVOUR_MICRODESC);
+	assert_int_equal(c->valid_after, lab_time);
+	assert_int_equal(c->n_routers, 6);
+	(*(unsigned *)arg)++;
+}
+
+static bool has_certs(struct fixture *f)
+{
+	return f->maps[DIR_DOC_CERTS] && dir_map_count(f->maps[DIR_DOC_CERTS]) == N;
+}
+
+/* A consensus from somebody else: a majority of the authorities must have signed these very bytes, whenever that was. */
+static void test_judge(void **state)
+{
+	struct fixture *f = *state;
+	char *text = mem_strndup(f->microdesc.p, f->microdesc.len), *weight = strstr(text, "Bandwidth="), *sigs;
+	unsigned n = 0;
+
+	start_directory(f, true);
+	assert_int_equal(directory_judge(f->d, text, f->microdesc.len, on_judged, &n), ERR_NOT_FOUND);
+	assert_true(until(f, has_certs, 5000));
+	assert_int_equal(directory_judge(f->d, text, f->microdesc.len, on_judged, &n), 0);
+	clock_advance_ms(20u * 86400 * 1000);
+	assert_int_equal(directory_judge(f->d, text, f->microdesc.len, on_judged, &n), 0);
+	assert_int_equal(n, 2);
+	weight[10] = weight[10] == '1' ? '2' : '1';
+	assert_int_equal(directory_judge(f->d, text, f->microdesc.len, on_judged, &n), ERR_AUTH);
+	weight[10] = f->microdesc.p[weight + 10 - text];
+	/* One signature of three. */
+	sigs = strstr(strstr(text, "\ndirectory-signature ") + 2, "\ndirectory-signature ") + 1;
+	assert_int_equal(directory_judge(f->d, text, (size_t)(sigs - text), on_judged, &n), ERR_AUTH);
+	assert_int_equal(directory_judge(f->d, text, 100, on_judged, &n), ERR_MALFORMED);
+	assert_int_equal(n, 2);
+	free(text);
+}
+
 /* Two of three serve rubbish, each of its kind; what is taken is right all the same. */
 static void run_with_fault(struct fixture *f, enum fault fault)
 {
@@ -547,7 +585,7 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(test_fetch_and_reload), T(test_garbage), T(test_forged), T(test_truncated), T(test_empty),
+		T(test_fetch_and_reload), T(test_judge), T(test_garbage), T(test_forged), T(test_truncated), T(test_empty),
 		T(test_no_cache), T(test_publish), T(test_republish), T(test_not_listed),
 	};
 

@@ -13,6 +13,7 @@
 #include <sqlite3.h>
 
 #include <nonos/clock.h>
+#include <nonos/compress.h>
 #include <nonos/err.h>
 #include <nonos/log.h>
 
@@ -144,6 +145,96 @@ static void test_sums(void **state)
 	assert_int_equal(r->n_consensuses + r->n_relays, 0);
 	assert_null(measured_find(r, a[0].rsa_id));
 	measured_free(r);
+}
+
+/* Two of one time, signed by a majority each: whichever came first, the same one counts. */
+static void test_two_of_a_time(void **state)
+{
+	struct fixture *f = *state;
+	const struct consensus_router v[] = { router(1, 100, RUNS), router(2, 50, RUNS) };
+	const uint8_t low[32] = { 1 }, middle[32] = { 2 }, high[32] = { 3 };
+	struct measured *r;
+
+	assert_true(measure_wants(f->m, T0, middle));
+	assert_int_equal(take(f, T0, 2, v, 2), 0);
+	assert_false(measure_wants(f->m, T0, middle) || measure_wants(f->m, T0, high));
+	assert_true(measure_wants(f->m, T0, low));
+	assert_int_equal(take(f, T0, 3, v, 2), ERR_MISMATCH);
+	assert_int_equal(take(f, T0, 1, v + 1, 1), 0);
+	assert_int_equal(take(f, T0, 2, v, 2), ERR_MISMATCH);
+	assert_int_equal(take(f, T0, 1, v + 1, 1), ERR_EXISTS);
+	assert_int_equal(measure_read(f->m, &r, T0, T0 + HOUR), 0);
+	assert_int_equal(r->n_consensuses, 1);
+	assert_int_equal(r->consensuses[0].digest[0], 1);
+	assert_int_equal(r->consensuses[0].weight, 50);
+	assert_int_equal(r->n_relays, 1);
+	assert_int_equal(r->relays[0].rsa_id[0], 2);
+	measured_free(r);
+}
+
+static void keep(struct fixture *f, int64_t when, uint8_t mark, const char *text, int64_t from)
+{
+	const struct consensus_router rt = router(1, 100, RUNS);
+	uint8_t digest[32] = { mark };
+	const struct consensus_facts c = {
+		.flavour = FLAVOUR_MICRODESC, .valid_after = when, .fresh_until = when + HOUR, .digest = digest,
+		.routers = &rt, .n_routers = 1, .text = text, .text_len = strlen(text),
+	};
+	int r = measure_consensus(f->m, &c, KEEP);
+
+	assert_true(r == 0 || r == ERR_EXISTS);
+	assert_int_equal(measure_keep_document(f->m, &c, from), 0);
+}
+
+static void expect_document(struct fixture *f, int64_t when, const char *text)
+{
+	uint8_t *packed, *plain;
+	size_t len;
+
+	assert_int_equal(measure_document(f->m, &packed, &len, when), 0);
+	assert_int_equal(decompress_all(&plain, &len, CODING_ZSTD, packed, len, 1000), 0);
+	assert_int_equal(len, strlen(text));
+	assert_memory_equal(plain, text, len);
+	free(packed);
+	free(plain);
+}
+
+static size_t documents(struct fixture *f, int64_t first)
+{
+	struct measured_consensus *v;
+	size_t n;
+
+	assert_int_equal(measure_documents(f->m, &v, &n), 0);
+	assert_true(n == 0 || v[0].valid_after == first);
+	free(v);
+	return n;
+}
+
+/* Texts for other auditors, as long as they may be wanted. */
+static void test_documents(void **state)
+{
+	struct fixture *f = *state;
+	uint8_t *packed;
+	size_t len;
+
+	assert_int_equal(documents(f, 0), 0);
+	for (int i = 0; i < 5; i++)
+		keep(f, T0 + i * HOUR, 9, "text", T0);
+	keep(f, T0 + HOUR, 9, "another", T0);
+	assert_int_equal(documents(f, T0), 5);
+	reopen(f);
+	expect_document(f, T0 + HOUR, "text");
+	assert_int_equal(measure_document(f->m, &packed, &len, T0 + 1), ERR_NOT_FOUND);
+	/* The one with the lower digest comes with its text. */
+	keep(f, T0 + HOUR, 8, "lower", T0);
+	expect_document(f, T0 + HOUR, "lower");
+	keep(f, T0 + 5 * HOUR, 9, "text", T0 + 3 * HOUR);
+	assert_int_equal(documents(f, T0 + 3 * HOUR), 3);
+	/* One that was away for long does not keep what nobody wants any more. */
+	keep(f, T0, 9, "text", T0 + 3 * HOUR);
+	assert_int_equal(documents(f, T0 + 3 * HOUR), 3);
+	keep(f, T0 + 30 * 86400, 9, "text", 0);
+	assert_int_equal(documents(f, T0 + 30 * 86400), 1);
 }
 
 /* What was Running in the consensus before, of the time before for the first one, and is not now. */
@@ -302,6 +393,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_each_once, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_two_of_a_time, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_documents, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_sums, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_vanished, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_microdescs, setup, teardown),
