@@ -6,7 +6,7 @@
 
 #include <nonos/anyone_rewards.h>
 
-#include <math.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,25 +17,45 @@
 
 #include "doc_read.h"
 
-static int read_double(double *ret, char *why, const char *where, const json_t *object, const char *name, double low,
-		       double high)
-{
-	const json_t *v = json_object_get(object, name);
-	double d = json_number_value(v);
+#define DIVIDER_MAX INT64_C(1000000000000000)
 
-	if (!json_is_number(v) || !isfinite(d) || d < low || d > high)
-		return doc_fail(why, "%s.%s is missing, or not a number from %g to %g", where, name, low, high);
-	*ret = d;
+static struct float64 of_integer(int64_t v)
+{
+	return v < 0 ? float64_sub((struct float64){ 0 }, float64_of_u64(-(uint64_t)v)) : float64_of_u64((uint64_t)v);
+}
+
+/* jansson reads fractions with strtod(), which rounds to the nearest double, whatever the locale. */
+static int read_number(struct float64 *ret, const json_t *v)
+{
+	if (json_is_integer(v))
+		*ret = of_integer(json_integer_value(v));
+	else if (json_is_real(v))
+		*ret = float64_of_double(json_real_value(v));
+	else
+		return ERR_MALFORMED;
+	return 0;
+}
+
+static int read_between(struct float64 *ret, char *why, const char *where, const json_t *object, const char *name, int64_t low,
+			int64_t high)
+{
+	struct float64 v;
+
+	if (read_number(&v, json_object_get(object, name)) < 0 || float64_less(v, of_integer(low)) || float64_less(of_integer(high), v))
+		return doc_fail(why, "%s.%s is missing, or not a number from %" PRId64 " to %" PRId64, where, name, low, high);
+	*ret = v;
 	return 0;
 }
 
 static int read_share(unsigned *ret, char *why, const char *where, const json_t *object, const char *name)
 {
-	double share;
+	uint64_t thousandths = 0;
+	struct float64 share;
 
-	if (read_double(&share, why, where, object, name, 0, 1) < 0)
+	if (read_between(&share, why, where, object, name, 0, 1) < 0)
 		return ERR_MALFORMED;
-	*ret = (unsigned)floor(share * 1000);
+	(void)float64_floor(&thousandths, float64_mul(share, of_integer(1000)));	/* at most 1000 */
+	*ret = (unsigned)thousandths;
 	return 0;
 }
 
@@ -80,8 +100,8 @@ static int read_tiers(struct anyone_config *c, char *why, const json_t *tiers)
 		struct anyone_tier *t = &c->tiers[c->n_tiers++];
 		struct amount n;
 
-		t->weight = json_number_value(weight);
-		if (amount_parse(&n, days, strlen(days)) < 0 || n.hi || !json_is_number(weight) || t->weight < 0)
+		if (amount_parse(&n, days, strlen(days)) < 0 || n.hi || read_number(&t->weight, weight) < 0 ||
+		    float64_less(t->weight, of_integer(0)))
 			return doc_fail(why, "config.Modifiers.Uptime.Tiers: days and their weight are numbers not below 0");
 		t->days = n.lo;
 	}
@@ -124,12 +144,12 @@ static int read_multipliers(struct anyone_config *c, char *why, const json_t *m)
 	    is_enabled(&c->family, why, family, f, DOC_MEMBERS("Enabled", "Offset", "Power")) < 0 ||
 	    is_enabled(&c->location, why, location, l, DOC_MEMBERS("Enabled", "Offset", "Power", "Divider")) < 0)
 		return ERR_MALFORMED;
-	if (c->family && (read_double(&c->family_offset, why, family, f, "Offset", -1, 1) < 0 ||
-			  read_double(&c->family_power, why, family, f, "Power", 0, 100) < 0))
+	if (c->family && (read_between(&c->family_offset, why, family, f, "Offset", -1, 1) < 0 ||
+			  read_between(&c->family_power, why, family, f, "Power", 0, FLOAT64_POW_MAX) < 0))
 		return ERR_MALFORMED;
-	if (c->location && (read_double(&c->location_offset, why, location, l, "Offset", 0, 1) < 0 ||
-			    read_double(&c->location_power, why, location, l, "Power", 0, 100) < 0 ||
-			    read_double(&c->location_divider, why, location, l, "Divider", 1, 1e15) < 0))
+	if (c->location && (read_between(&c->location_offset, why, location, l, "Offset", 0, 1) < 0 ||
+			    read_between(&c->location_power, why, location, l, "Power", 0, FLOAT64_POW_MAX) < 0 ||
+			    read_between(&c->location_divider, why, location, l, "Divider", 1, DIVIDER_MAX) < 0))
 		return ERR_MALFORMED;
 	return 0;
 }

@@ -2,7 +2,6 @@
 
 #include <nonos/anyone_rewards.h>
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -10,19 +9,43 @@
 
 enum { THOUSAND = 1000, UPTIME_PRECISION = 100000 };
 
-static const double integer_limit = 9007199254740992.0;	/* 2^53: integers below are exact */
-
 /* -- ratings ------------------------------------------------------------------- */
 
 /* floor(score * multiplier), a negative multiplier counting as zero. */
-static int scale(uint64_t *score, double multiplier)
+static int scale(uint64_t *score, struct float64 multiplier)
 {
-	double v = floor((double)*score * (multiplier < 0 ? 0 : multiplier));
+	const struct float64 zero = { 0 };
 
-	if (!(v >= 0 && v < integer_limit))	/* also when v is not a number */
-		return ERR_RANGE;
-	*score = (uint64_t)v;
-	return 0;
+	if (float64_less(multiplier, zero))
+		multiplier = zero;
+	return float64_floor(score, float64_mul(float64_of_u64(*score), multiplier));
+}
+
+/* 1 + offset * size ^ power */
+static struct float64 family_multiplier(const struct anyone_config *c, uint64_t size)
+{
+	struct float64 power = float64_pow(float64_of_u64(size), c->family_power);
+
+	return float64_add(FLOAT64_ONE, float64_mul(c->family_offset, power));
+}
+
+/* 1 - offset * (size / divider) ^ power */
+static struct float64 location_multiplier(const struct anyone_config *c, uint64_t size)
+{
+	struct float64 power = float64_pow(float64_div(float64_of_u64(size), c->location_divider), c->location_power);
+
+	return float64_sub(FLOAT64_ONE, float64_mul(c->location_offset, power));
+}
+
+/* The weight of the highest tier that was reached. */
+static struct float64 uptime_weight(const struct anyone_config *c, uint64_t days)
+{
+	struct float64 weight = { 0 };
+
+	for (size_t i = 0; c->uptime && i < c->n_tiers; i++)
+		if (c->tiers[i].days <= days && float64_less(weight, c->tiers[i].weight))
+			weight = c->tiers[i].weight;
+	return weight;
 }
 
 static int rate(struct anyone_relay *relay, const struct anyone_config *c)
@@ -31,24 +54,20 @@ static int rate(struct anyone_relay *relay, const struct anyone_config *c)
 	int r = 0;
 
 	if (c->family)
-		r = scale(&score, 1 + c->family_offset * pow((double)relay->family_size, c->family_power));
+		r = scale(&score, family_multiplier(c, relay->family_size));
 	if (r == 0 && c->location)
-		r = scale(&score, 1 - c->location_offset *
-			  pow((double)relay->location_size / c->location_divider, c->location_power));
+		r = scale(&score, location_multiplier(c, relay->location_size));
 	if (r < 0)
 		return r;
 	relay->rating = score;
-	relay->uptime_weight = 0;
-	for (size_t i = 0; c->uptime && i < c->n_tiers; i++)
-		if (c->tiers[i].days <= relay->uptime_streak && c->tiers[i].weight > relay->uptime_weight)
-			relay->uptime_weight = c->tiers[i].weight;
+	relay->uptime_weight = uptime_weight(c, relay->uptime_streak);
 	return 0;
 }
 
 /* What the relays have together. */
 struct sums {
 	struct amount rating, exit_rating;
-	double uptime_weight;			/* added up in the order of ids */
+	struct float64 uptime_weight;		/* added up in the order of ids */
 	struct amount hardware_network, hardware_uptime;	/* what hardware relays are due of those pools */
 };
 
@@ -64,9 +83,9 @@ static int rate_all(struct anyone_round *r, struct sums *s)
 			return ERR_RANGE;
 		if (relay->exit && amount_add(&s->exit_rating, s->exit_rating, amount_u64(relay->rating)) < 0)
 			return ERR_RANGE;
-		s->uptime_weight += relay->uptime_weight;
+		s->uptime_weight = float64_add(s->uptime_weight, relay->uptime_weight);
 	}
-	return isfinite(s->uptime_weight) ? 0 : ERR_RANGE;
+	return float64_is_finite(s->uptime_weight) ? 0 : ERR_RANGE;
 }
 
 /* -- pools --------------------------------------------------------------------- */
@@ -112,13 +131,16 @@ static int part_of(struct amount *ret, struct amount pool, struct amount part, s
 }
 
 /* The part of the uptime pool is cut to five digits before it multiplies. */
-static int uptime_part(struct amount *ret, struct amount pool, double weight, double whole)
+static int uptime_part(struct amount *ret, struct amount pool, struct float64 weight, struct float64 whole)
 {
+	uint64_t digits;
+
 	*ret = amount_u64(0);
-	if (!(whole > 0))
+	if (!float64_less((struct float64){ 0 }, whole))
 		return 0;
-	return amount_muldiv(ret, NULL, pool, amount_u64((uint64_t)floor(weight / whole * UPTIME_PRECISION)),
-			     amount_u64(UPTIME_PRECISION));
+	if (float64_floor(&digits, float64_mul(float64_div(weight, whole), float64_of_u64(UPTIME_PRECISION))) < 0)
+		return ERR_RANGE;
+	return amount_muldiv(ret, NULL, pool, amount_u64(digits), amount_u64(UPTIME_PRECISION));
 }
 
 /* First pass: network and uptime; the hardware pools follow from these. */
@@ -196,7 +218,7 @@ static int pay_rest(struct anyone_round *r, const struct sums *s, const struct p
 
 int anyone_compute(struct anyone_round *r)
 {
-	struct sums s = { .uptime_weight = 0 };
+	struct sums s = { .rating = { 0 } };
 	struct pools p = { .network = { 0 } };
 	int err;
 

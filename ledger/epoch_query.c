@@ -247,7 +247,7 @@ static void say_anyone(json_t *steps, const struct epoch_terms *t, const struct 
 	amount_token_text(due, r->due);
 	say(steps, "network: a mean weight of %" PRIu64 ", rated %" PRIu64 " with %" PRIu64 " others in its family and %" PRIu64
 	    " in its network", a->network, a->rating, a->family_size, a->location_size);
-	say(steps, "uptime: %" PRIu64 " whole days, which weigh %g", a->uptime_streak, a->uptime_weight);
+	say(steps, "uptime: %" PRIu64 " whole days, which weigh %g", a->uptime_streak, float64_double(a->uptime_weight));
 	say(steps, "exit: %s", a->exit ? "yes" : "no");
 	say(steps, "due: %s tokens of the pools network, uptime and exit", due);
 }

@@ -3,7 +3,8 @@
  * in one round, unit for unit. Four pools (network, hardware, uptime, exit) are
  * cut from the round's tokens by fixed shares, and each is divided in
  * proportion to what a relay was rated. Ratings pass through IEEE doubles, because the
- * formula is defined so; everything that is a token is an exact integer.
+ * formula is defined so: struct float64, the same bits on every machine. Powers are
+ * correctly rounded. Everything that is a token is an exact integer.
  */
 #ifndef NONOS_ANYONE_REWARDS_H
 #define NONOS_ANYONE_REWARDS_H
@@ -16,6 +17,7 @@
 
 #include <nonos/amount.h>
 #include <nonos/eth_sig.h>
+#include <nonos/float64.h>
 
 enum {
 	ANYONE_ID_LEN = 40,		/* hexadecimal digits of a fingerprint */
@@ -27,7 +29,7 @@ enum {
 /* Uptime from this many days on weighs that much; the highest weight reached counts. */
 struct anyone_tier {
 	uint64_t days;
-	double weight;
+	struct float64 weight;
 };
 
 /* An operator's relays pay this share, in thousandths, to the delegate. */
@@ -43,8 +45,8 @@ struct anyone_config {
 	unsigned uptime_influence;	/* part of the hardware pool that follows uptime */
 	bool hardware, uptime, exit;	/* which pools there are */
 	bool family, location;		/* which multipliers there are */
-	double family_offset, family_power;
-	double location_offset, location_power, location_divider;
+	struct float64 family_offset, family_power;
+	struct float64 location_offset, location_power, location_divider;
 	struct anyone_tier tiers[ANYONE_TIERS_MAX];
 	size_t n_tiers;
 	struct anyone_delegate *delegates;	/* by operator */
@@ -59,7 +61,7 @@ struct anyone_relay {
 	bool hardware, exit;
 
 	uint64_t rating;
-	double uptime_weight;
+	struct float64 uptime_weight;
 	struct amount network_due, hardware_due, uptime_due, exit_due;
 	struct amount total, operator_total, delegate_total;
 };
