@@ -13,6 +13,7 @@
 
 #include <nonos/clock.h>
 #include <nonos/err.h>
+#include <nonos/control.h>
 #include <nonos/file.h>
 #include <nonos/genesis.h>
 #include <nonos/http.h>
@@ -520,6 +521,13 @@ int follow_call(struct follow *f, const char *method, json_t *params, follow_don
 	if (text && f->n_forwards < CALLS_MAX) {
 		w = mem_new(sizeof(*w));
 		*w = (struct forward){ f, f->forwards, &f->forwards, NULL, done, arg };
+/* It refused to listen before it looked at what is asked. */
+static json_t *not_heard(void)
+{
+	return json_pack("{s:{s:i, s:s}}", "error", "code", CTL_NOT_NOW, "message",
+			 "the writer has been asked too often from here and has not looked at it; try again in a minute");
+}
+
 		if (w->next)
 			w->next->prev = &w->next;
 		f->forwards = w;
@@ -530,6 +538,8 @@ int follow_call(struct follow *f, const char *method, json_t *params, follow_don
 			forward_free(w);
 		}
 	}
+	else if (reply->err == 0 && reply->status == 429)
+		answer = not_heard();
 	free(text);
 	return r;
 }

@@ -27,7 +27,6 @@ enum { BACKLOG = 16 };
 struct connection {
 	struct http_exchange x;	/* first: http_answer() is given this */
 	struct http_server *server;
-	struct addr client;	/* ADDR_NONE: of this machine */
 	struct connection *next, **prev;
 	struct bufferevent *bev;
 	struct event *deadline;
@@ -243,12 +242,27 @@ void http_answer(struct http_exchange *x, int status, const char *type, struct e
 	evbuffer_add_buffer(out, body);
 }
 
+static size_t owes(const struct connection *c)
+{
+	return evbuffer_get_length(bufferevent_get_output(c->bev));
+}
+
 size_t http_server_owes(const struct http_server *s)
 {
 	size_t len = 0;
 
 	for (const struct connection *c = s->connections; c; c = c->next)
-		len += evbuffer_get_length(bufferevent_get_output(c->bev));
+		len += owes(c);
+	return len;
+}
+
+size_t http_client_owes(const struct http_exchange *x)
+{
+	size_t len = 0;
+
+	for (const struct connection *c = ((const struct connection *)x)->server->connections; c; c = c->next)
+		if (addr_eq(&c->x.client, &x->client))
+			len += owes(c);
 	return len;
 }
 
@@ -345,18 +359,48 @@ static void deadline_cb(evutil_socket_t fd, short what, void *arg)
 	connection_free(arg);
 }
 
-/* One stranger alone must not keep all others out. */
-static bool has_place(const struct http_server *s, const struct addr *client)
+static unsigned connections_of(const struct http_server *s, const struct addr *client)
 {
 	unsigned n = 0;
 
-	if (s->n_connections >= s->connections_max)
-		return false;
-	if (!s->client_max || client->family == ADDR_NONE)
-		return true;
 	for (const struct connection *c = s->connections; c; c = c->next)
-		n += addr_eq(&c->client, client);
-	return n < s->client_max;
+		n += addr_eq(&c->x.client, client);
+	return n;
+}
+
+/* The oldest connection of the client that has most; *ret_n is how many. */
+static struct connection *find_crowd(const struct http_server *s, unsigned *ret_n)
+{
+	struct connection *found = NULL;
+
+	*ret_n = 0;
+	for (struct connection *c = s->connections; c; c = c->next) {
+		unsigned n = connections_of(s, &c->x.client);
+
+		/* New ones stand in front. */
+		if (n < *ret_n)
+			continue;
+		found = c;
+		*ret_n = n;
+	}
+	return found;
+}
+
+/* A few strangers must not keep all others out: when all places are taken, who has most of them gives one up. */
+static bool make_place(struct http_server *s, const struct addr *client)
+{
+	unsigned has = connections_of(s, client), most;
+	struct connection *crowd;
+
+	if (s->client_max && client->family != ADDR_NONE && has >= s->client_max)
+		return false;
+	if (s->n_connections < s->connections_max)
+		return true;
+	crowd = find_crowd(s, &most);
+	if (most <= has + 1)
+		return false;
+	connection_free(crowd);
+	return true;
 }
 
 static void accept_cb(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *sa, int sa_len, void *arg)
@@ -367,13 +411,13 @@ static void accept_cb(struct evconnlistener *listener, evutil_socket_t fd, struc
 	struct connection *c;
 
 	(void)listener;
-	if (!has_place(s, &client)) {
+	if (!make_place(s, &client)) {
 		close(fd);
 		return;
 	}
 	c = mem_new(sizeof(*c));
 	c->server = s;
-	c->client = client;
+	c->x.client = client;
 	c->bev = bufferevent_socket_new(s->base, fd, BEV_OPT_CLOSE_ON_FREE);
 	c->deadline = evtimer_new(s->base, deadline_cb, c);
 	if (!c->bev || !c->deadline)

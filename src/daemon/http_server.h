@@ -47,6 +47,7 @@ struct addr http_client(const struct sockaddr *sa, socklen_t len);
 
 /* A request that waits for its answer. */
 struct http_exchange {
+	struct addr client;	/* http_client() */
 	bool post;
 	char *path;		/* without the query */
 	const char *body;	/* of a POST; NUL-terminated for convenience */
@@ -62,20 +63,22 @@ struct http_place {
 	const char *path;	/* of a Unix socket, or NULL */
 	mode_t mode;		/* of its file */
 	unsigned connections_max, time_s;	/* from the first byte to the last */
-	unsigned client_max;	/* connections of one http_client(); 0: no limit for each */
+	unsigned client_max;	/* connections of one http_client(), but for this machine; 0: no limit for each */
 	size_t body_max;	/* 0: GET alone, else POST as well */
 };
 
 /*
  * Listen on all of them or on none; `request` is called for each and answers at once or later. `err`
- * gets a sentence. What a crashed daemon left at `path` is replaced, if it is a socket.
+ * gets a sentence. What a crashed daemon left at `path` is replaced, if it is a socket. When all
+ * connections are taken, who has most of them gives one up to who has fewer.
  */
 int http_server_new(struct http_server **ret, struct event_base *base, const struct http_place *place,
 		    void (*request)(void *arg, struct http_exchange *x), void *arg, char *err, size_t err_cap);
 void http_server_free(struct http_server *s);	/* NULL is fine; removes the socket file */
 
-/* Bytes of answers that clients have yet to take. */
+/* Bytes of answers that clients have yet to take: all of them, or the one who asks here. */
 size_t http_server_owes(const struct http_server *s);
+size_t http_client_owes(const struct http_exchange *x);
 
 /*
  * Answer with `body`, which is emptied, and forget `x`. A status other than 200 with an empty body

@@ -14,11 +14,15 @@
 #include <nonos/mem.h>
 
 #include "../../ledger/tiles.h"
+#include "../../relay/limit.h"
 #include "http_server.h"
 
 enum {
 	CONNECTIONS = 64, OF_ONE_CLIENT = 16, TIME_S = 60,
-	CALLS_A_SECOND = 50, CALLS_BURST = 200,
+	CALLS_A_SECOND = 100, CALLS_BURST = 400,		/* of /rpc, by all */
+	CALLS_OF_ONE = 10, BURST_OF_ONE = 50,			/* by one http_client() */
+	CALLS_FORWARDED = CALLS_OF_ONE / 2, BURST_FORWARDED = BURST_OF_ONE / 2,	/* the rest is left to this node's own */
+	EXPIRE_US = 1000 * 1000,
 	OWED_MAX = 64 << 20,		/* bytes of answers that clients have not read yet; evidence may be half of it */
 };
 
@@ -29,8 +33,10 @@ struct journal_server {
 	struct ctl_commands commands;
 	ctl_run_fn run[COMMAND_COUNT];	/* those of /rpc alone */
 	struct caller *callers;
-	double tokens;			/* of /rpc */
-	uint64_t tokens_ms;
+	struct bucket calls;		/* of all */
+	struct bucket here;		/* of this machine, which may be a proxy with many behind it: half of all */
+	struct limiter *of_one;		/* a call here is what a circuit is there */
+	uint64_t expire_us;		/* when sources that have all their calls again are forgotten */
 };
 
 /* One POST of /rpc that waits for its answer. */
@@ -214,17 +220,26 @@ static bool is_batch(const struct http_exchange *x)
 	return blank < x->body_len && x->body[blank] == '[';
 }
 
-static bool may_call(struct journal_server *s)
+/*
+ * Who has used up his own calls takes none of the others'. Only while there are calls for all
+ * is a source remembered, and not for longer than it takes to fill its bucket: that bounds the table.
+ */
+static bool may_call(struct journal_server *s, const struct http_exchange *x)
 {
-	uint64_t now = clock_now_ms();
+	bool is_here = x->client.family == ADDR_NONE;
+	uint64_t now = clock_now_us();
 
-	s->tokens += (double)(now - s->tokens_ms) * CALLS_A_SECOND / 1000;
-	s->tokens_ms = now;
-	if (s->tokens > CALLS_BURST)
-		s->tokens = CALLS_BURST;
-	if (s->tokens < 1)
+	if (now >= s->expire_us) {
+		limiter_expire(s->of_one, now);
+		s->expire_us = now + EXPIRE_US;
+	}
+	bucket_refill(&s->calls, now);
+	bucket_refill(&s->here, now);
+	if (bucket_level(&s->calls) == 0 || (is_here ? bucket_level(&s->here) == 0 : !limiter_circuit(s->of_one, &x->client, now)))
 		return false;
-	s->tokens--;
+	bucket_take(&s->calls, 1);
+	if (is_here)
+		bucket_take(&s->here, 1);
 	return true;
 }
 
@@ -261,23 +276,21 @@ static void call(struct journal_server *s, struct http_exchange *x)
 
 /* -- the server ------------------------------------------------------------------------------- */
 
-static void on_request(void *arg, struct http_exchange *x)
+/*
+ * Answers of megabytes have to wait when clients do not take what they were given. The last half of the
+ * room is for those who are owed nothing, so that no client alone keeps the others waiting.
+ */
+static bool has_room(const struct journal_server *s, const struct http_exchange *x)
 {
-	struct journal_server *s = arg;
-	bool rpc = strcmp(x->path, "/rpc") == 0 && s->commands.v;
+	size_t all = http_server_owes(s->http);
 
-	if (rpc != x->post)
-		answer_status(x, rpc || x->post ? 405 : 404);
-	else if (rpc && is_batch(x))
-		answer_status(x, 400);
-	else if (rpc && !may_call(s))
-		answer_status(x, 429);
-	else if (http_server_owes(s->http) > OWED_MAX)
+	return all <= OWED_MAX / 2 || (all <= OWED_MAX && http_client_owes(x) == 0);
+}
+
+static void give_long(struct journal_server *s, struct http_exchange *x)
+{
+	if (!has_room(s, x))
 		answer_status(x, 503);
-	else if (rpc)
-		call(s, x);
-	else if (strcmp(x->path, "/checkpoint") == 0)
-		give_checkpoint(s, x);
 	else if (strcmp(x->path, "/genesis") == 0)
 		give_genesis(s, x);
 	else if (strncmp(x->path, "/tile/", 6) == 0)
@@ -292,6 +305,25 @@ static void on_request(void *arg, struct http_exchange *x)
 		answer_status(x, 404);
 }
 
+static void on_request(void *arg, struct http_exchange *x)
+{
+	struct journal_server *s = arg;
+	bool rpc = strcmp(x->path, "/rpc") == 0 && s->commands.v;
+
+	if (rpc != x->post)
+		answer_status(x, rpc || x->post ? 405 : 404);
+	else if (rpc && is_batch(x))
+		answer_status(x, 400);
+	else if (rpc && !may_call(s, x))
+		answer_status(x, 429);
+	else if (rpc)
+		call(s, x);
+	else if (strcmp(x->path, "/checkpoint") == 0)
+		give_checkpoint(s, x);
+	else
+		give_long(s, x);
+}
+
 /* What strangers may call: only what proves itself. */
 static void allow(struct journal_server *s, const struct ctl_commands *commands)
 {
@@ -304,8 +336,10 @@ static void allow(struct journal_server *s, const struct ctl_commands *commands)
 }
 
 int journal_server_new(struct journal_server **ret, struct event_base *base, const struct addr *addrs, size_t n_addrs,
-		       struct ledger *l, const struct ctl_commands *commands, char *err, size_t err_cap)
+		       struct ledger *l, const struct ctl_commands *commands, bool forwards, char *err, size_t err_cap)
 {
+	static const struct relay_limits of_one = { .create_rate = CALLS_OF_ONE, .create_burst = BURST_OF_ONE };
+	uint64_t rate = forwards ? CALLS_FORWARDED : CALLS_A_SECOND, burst = forwards ? BURST_FORWARDED : CALLS_BURST;
 	struct journal_server *s = mem_new(sizeof(*s));
 	struct http_place place = {
 		.name = "The journal", .addrs = addrs, .n_addrs = n_addrs, .connections_max = CONNECTIONS,
@@ -314,13 +348,14 @@ int journal_server_new(struct journal_server **ret, struct event_base *base, con
 	int r;
 
 	s->ledger = l;
-	s->tokens = CALLS_BURST;
-	s->tokens_ms = clock_now_ms();
+	bucket_init(&s->calls, rate, burst, clock_now_us());
+	bucket_init(&s->here, (rate + 1) / 2, (burst + 1) / 2, clock_now_us());
+	s->of_one = limiter_new(&of_one);
 	if (commands)
 		allow(s, commands);
 	r = http_server_new(&s->http, base, &place, on_request, s, err, err_cap);
 	if (r < 0) {
-		free(s);
+		journal_server_free(s);
 		return r;
 	}
 	*ret = s;
@@ -337,5 +372,6 @@ void journal_server_free(struct journal_server *s)
 	if (!s)
 		return;
 	http_server_free(s->http);	/* tells all callers that they are gone */
+	limiter_free(s->of_one);
 	free(s);
 }

@@ -27,7 +27,8 @@ static void open_server(struct settle *s)
 	if (!places->n || s->server || clock_now_ms() < s->server_retry_ms)
 		return;
 	s->server_retry_ms = clock_now_ms() + RETRY_MS;
-	if (journal_server_new(&s->server, s->base, places->v, places->n, s->ledger, s->commands, why, sizeof(why)) == 0) {
+	if (journal_server_new(&s->server, s->base, places->v, places->n, s->ledger, s->commands, !s->writer, why,
+			       sizeof(why)) == 0) {
 		settle_exchange_give(s);
 		log_notice("The journal is given out.");
 	}
