@@ -56,15 +56,14 @@ static int add_proof(struct ledger *l, json_t *bundle, const struct eth_addr *ac
 
 static int add_entry(struct ledger *l, json_t *bundle, uint64_t index)
 {
-	char *text, *evidence, *proof = NULL;
-	size_t len, evidence_len, proof_len;
+	char *text, *proof = NULL;
+	size_t len, proof_len;
 	json_t *doc;
-	int r = ledger_entry(l, &text, &len, &evidence, &evidence_len, index);
+	int r = ledger_entry(l, &text, &len, NULL, NULL, index);
 
 	if (r < 0)
 		return r;
 	r = jcs_read_canonical(&doc, text, len);
-	free(evidence);
 	free(text);
 	if (r == 0)
 		json_object_set_new(bundle, "entry", doc);

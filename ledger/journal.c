@@ -268,16 +268,23 @@ int ledger_checkpoint(struct ledger *l, char **ret_note)
 int ledger_entry(struct ledger *l, char **ret, size_t *ret_len, char **ret_evidence, size_t *ret_evidence_len, uint64_t index)
 {
 	sqlite3_stmt *row;
-	int r = store_row(l->store, &row, "SELECT entry.body, evidence.body FROM entry LEFT JOIN evidence ON hash = evidence"
-			  " WHERE idx = ?", "u", index);
+	int r;
 
+	/* Evidence can be megabytes: who does not want it does not have it read. */
+	if (ret_evidence)
+		r = store_row(l->store, &row, "SELECT entry.body, evidence.body FROM entry LEFT JOIN evidence ON hash = evidence"
+			      " WHERE idx = ?", "u", index);
+	else
+		r = store_row(l->store, &row, "SELECT body FROM entry WHERE idx = ?", "u", index);
 	if (r < 0)
 		return r == ERR_RANGE ? ERR_NOT_FOUND : r;
 	*ret = store_bytes(row, 0, ret_len);
-	*ret_evidence = NULL;
-	*ret_evidence_len = 0;
-	if (sqlite3_column_type(row, 1) != SQLITE_NULL)
-		*ret_evidence = store_bytes(row, 1, ret_evidence_len);
+	if (ret_evidence) {
+		*ret_evidence = NULL;
+		*ret_evidence_len = 0;
+		if (sqlite3_column_type(row, 1) != SQLITE_NULL)
+			*ret_evidence = store_bytes(row, 1, ret_evidence_len);
+	}
 	store_end(row);
 	return 0;
 }

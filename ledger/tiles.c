@@ -151,9 +151,9 @@ static int read_hashes(char **ret, size_t *ret_len, struct ledger *l, const stru
 
 static int read_entry(char **bundle, size_t *len, struct ledger *l, uint64_t index)
 {
-	char *entry, *evidence;
-	size_t entry_len, evidence_len;
-	int r = ledger_entry(l, &entry, &entry_len, &evidence, &evidence_len, index);
+	char *entry;
+	size_t entry_len;
+	int r = ledger_entry(l, &entry, &entry_len, NULL, NULL, index);
 
 	if (r < 0)
 		return r;
@@ -163,7 +163,6 @@ static int read_entry(char **bundle, size_t *len, struct ledger *l, uint64_t ind
 	memcpy(*bundle + *len + 2, entry, entry_len);
 	*len += entry_len + 2;
 	free(entry);
-	free(evidence);
 	return 0;
 }
 

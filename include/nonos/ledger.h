@@ -278,7 +278,7 @@ int ledger_next_nonce(struct ledger *l, uint64_t *ret, const struct eth_addr *si
 int ledger_template(struct ledger *l, json_t **ret, char why[LEDGER_WHY_CAP], const char *type, const json_t *fields,
 		    uint64_t valid_until);
 
-/* The bytes of an entry, malloc()ed, NUL-terminated; and its evidence if it has some (else NULL). */
+/* The bytes of an entry, malloc()ed, NUL-terminated; and, unless ret_evidence is NULL, its evidence if it has some (else NULL). */
 int ledger_entry(struct ledger *l, char **ret, size_t *ret_len, char **ret_evidence, size_t *ret_evidence_len,
 		 uint64_t index);
 

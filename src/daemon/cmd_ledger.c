@@ -179,8 +179,8 @@ static int find_index(struct ctl_call *call, struct ledger *l, uint64_t *ret)
 int cmd_ledger_proof(struct ctl_call *call)
 {
 	struct ledger *l = settle_ledger(settle_of(call), call);
-	char *entry = NULL, *evidence = NULL, *proof = NULL;
-	size_t entry_len, evidence_len, proof_len;
+	char *entry = NULL, *proof = NULL;
+	size_t entry_len, proof_len;
 	uint64_t index = 0;
 	int r;
 
@@ -189,7 +189,7 @@ int cmd_ledger_proof(struct ctl_call *call)
 	r = find_index(call, l, &index);
 	if (r < 0)
 		return r;
-	r = ledger_entry(l, &entry, &entry_len, &evidence, &evidence_len, index);
+	r = ledger_entry(l, &entry, &entry_len, NULL, NULL, index);
 	if (r == 0)
 		r = ledger_proof(l, &proof, &proof_len, index);
 	if (r == 0)
@@ -198,7 +198,6 @@ int cmd_ledger_proof(struct ctl_call *call)
 		r = ctl_fail(call, r, CTL_FAILED, "there is no proof of entry %llu: %s", (unsigned long long)index,
 			     err_str(r));
 	free(entry);
-	free(evidence);
 	free(proof);
 	return r;
 }
