@@ -26,7 +26,10 @@
 
 #include "checkpoint.h"
 
-enum { BUFFER_MAX = 1 << 20, CHUNK = 64 * 1024, SYNC_EVERY = 64 };
+enum {
+	BUFFER_MAX = 1 << 20, SYNC_EVERY = 64,
+	CHUNK = 8 * NOTE_LEN_MAX,	/* in JSON a note may be twice as long, and chunks overlap by half */
+};
 
 struct journal_copy {
 	int fd;

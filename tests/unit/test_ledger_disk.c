@@ -448,6 +448,62 @@ static void flipped_byte(void **state)
 	free_remains(&r);
 }
 
+/* The note with signatures of nobody behind the writer's: anybody between may add those, and all allow 64 KiB. */
+static char *lengthen(char *note)
+{
+	size_t len = strlen(note), junk = 60000 - len;
+	char *out = malloc(len + junk + 32);
+	int n = sprintf(out, "%s\xe2\x80\x94 ", note);
+
+	memset(out + n, '"', junk);
+	strcpy(out + n + junk, " AAAAAAAA\n");
+	free(note);
+	return out;
+}
+
+/* Take the writer's last batch over, under such a note. */
+static void follow_batch(struct ledger *l, struct ledger *writer)
+{
+	struct ledger_refusal refusal;
+	char *entry, *note;
+	size_t len;
+
+	for (uint64_t i = ledger_committed(l); i < ledger_committed(writer); i++) {
+		assert_int_equal(ledger_entry(writer, &entry, &len, NULL, NULL, i), 0);
+		assert_int_equal(ledger_append(l, &refusal, entry, len, NULL, 0), 0);
+		free(entry);
+	}
+	assert_int_equal(ledger_checkpoint(writer, &note), 0);
+	note = lengthen(note);
+	assert_int_equal(ledger_commit_note(l, note, strlen(note)), 0);
+	free(note);
+}
+
+/* The copy of who follows is found its way in, however long the notes are that a mirror gave. */
+static void long_notes(void **state)
+{
+	struct world *w = *state;
+	struct ledger *writer = world_memory(w->dir, w->g), *l;
+	struct ledger_options o = { .path = path_of(w, "ledger.db"), .mode = LEDGER_CREATE, .genesis = w->g };
+	char why[LEDGER_WHY_CAP];
+
+	assert_int_equal(ledger_open(&l, &o, why), 0);
+	for (int i = 0; i < 3; i++) {
+		fill(writer, 1, 2);
+		follow_batch(l, writer);
+	}
+	ledger_close(l);
+	unlink(path_of(w, "ledger.db"));
+	unlink(path_of(w, "ledger.db-wal"));
+	o.path = path_of(w, "ledger.db");
+	assert_int_equal(ledger_open(&l, &o, why), 0);
+	assert_int_equal(paid(l), 6);
+	expect_verified(l);
+	ledger_close(l);
+	ledger_close(writer);
+	remove_ledger(w);
+}
+
 /* A byte of the copy: the verification finds it wherever it counts, and the database makes a good one. */
 static void flipped_copy(void **state)
 {
@@ -557,6 +613,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(truncated_log, setup, teardown),
 		cmocka_unit_test_setup_teardown(truncated_copy, setup, teardown),
 		cmocka_unit_test_setup_teardown(flipped_byte, setup, teardown),
+		cmocka_unit_test_setup_teardown(long_notes, setup, teardown),
 		cmocka_unit_test_setup_teardown(flipped_copy, setup, teardown),
 		cmocka_unit_test_setup_teardown(export_and_import, setup, teardown),
 	};
