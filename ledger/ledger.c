@@ -288,6 +288,7 @@ uint64_t ledger_now(const struct ledger *l)
 int ledger_submit(struct ledger *l, struct ledger_receipt *ret, struct ledger_refusal *ret_refusal, const json_t *object)
 {
 	struct object o;
+	uint64_t time;
 	int r = begin_object(l, ret_refusal);
 
 	if (r < 0)
@@ -295,7 +296,11 @@ int ledger_submit(struct ledger *l, struct ledger_receipt *ret, struct ledger_re
 	r = object_read(&o, ret_refusal, l->genesis, object);
 	if (r < 0)
 		return r;
-	r = fold_object(l, ret, ret_refusal, &o, ledger_now(l), NULL, 0);
+	r = clock_entry_time(l, &time, ret_refusal);
+	if (r == 0)
+		r = fold_object(l, ret, ret_refusal, &o, time, NULL, 0);
+	else if (ledger_find(l, ret, o.digest) == 0)
+		r = refuse(ret_refusal, REFUSED_DUPLICATE, "it is in the journal already");
 	object_free(&o);
 	return r < 0 && r != ERR_REFUSED ? lose(l, r) : r;
 }

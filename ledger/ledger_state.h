@@ -24,6 +24,13 @@ struct digest_tail {
 	size_t cap;
 };
 
+/* What the time is judged by; see ledger_watch_clock(). */
+struct clock_guard {
+	bool on;
+	uint32_t ahead_s;
+	uint64_t wall_s, mono_s;	/* it was this on the two clocks */
+};
+
 /* The entry that is being applied. */
 struct fold_now {
 	uint64_t time, height, seq;	/* seq counts postings */
@@ -44,6 +51,7 @@ struct ledger {
 	bool batch;			/* a transaction is open */
 	bool lost;			/* the batch failed, and ledger_commit() has not said so yet */
 	bool replay;			/* bodies of entries are not stored */
+	struct clock_guard clock;
 	struct fold_now fold;
 	bool due_known;			/* next_due is so, and not only perhaps */
 	uint64_t next_due;		/* when the first stake is paid back; UINT64_MAX: none */
@@ -166,6 +174,11 @@ void journal_line_free(struct journal_line *j);
 char *journal_line_entry(size_t *ret_len, const char *entry, size_t entry_len, const char *evidence, size_t evidence_len);
 char *journal_line_genesis(size_t *ret_len, const struct genesis *g);
 char *journal_line_note(size_t *ret_len, const char *note);
+
+/* -- ledger_clock.c -------------------------------------------------------------------- */
+
+/* Give the time of an entry of now; ERR_REFUSED when the clock is not believed. */
+int clock_entry_time(struct ledger *l, uint64_t *ret, struct ledger_refusal *refusal);
 
 /* -- ledger.c -------------------------------------------------------------------------- */
 

@@ -77,7 +77,8 @@ enum {
 	X(REFUSED_EVIDENCE,        "evidence",          "the evidence is missing, or not what the object names") \
 	X(REFUSED_THRESHOLD,       "threshold",         "not enough of those who must sign have signed") \
 	X(REFUSED_CLAIM_AMOUNT,    "claim-amount",      "no more is due than was claimed before") \
-	X(REFUSED_TIME,            "time",              "the time of the entry runs backwards")
+	X(REFUSED_TIME,            "time",              "the time of the entry runs backwards") \
+	X(REFUSED_CLOCK,           "clock",             "the writer's clock is ahead of what is known of the time")
 
 enum refusal {
 	REFUSED_NOT,
@@ -190,6 +191,20 @@ int ledger_submit(struct ledger *l, struct ledger_receipt *ret, struct ledger_re
 /* As ledger_submit(), from JSON text of any form. */
 int ledger_submit_text(struct ledger *l, struct ledger_receipt *ret, struct ledger_refusal *ret_refusal,
 		       const char *text, size_t len);
+
+/*
+ * The time of an entry is never taken back, and what depends on it (epochs that have ended, locks) is
+ * settled by it. As a writer: refuse objects (REFUSED_CLOCK) while the clock is more than `ahead_s` ahead of both
+ * the last entry and the monotonic clock, set by the first call of this. When that first call is more
+ * than `stop_s` after the last entry, it sets it by that entry. A ledger is not watched unless this is called.
+ */
+void ledger_watch_clock(struct ledger *l, uint32_t ahead_s, uint32_t stop_s);
+
+/* By how many seconds the clock is ahead, when it is too many; 0: it is believed. *ret_due is what it should show. */
+uint64_t ledger_clock_ahead(const struct ledger *l, uint64_t *ret_due);
+
+/* Somebody knows that the clock is right now. */
+void ledger_trust_clock(struct ledger *l);
 
 /*
  * Make the batch durable and sign its checkpoint. On failure all of the batch is

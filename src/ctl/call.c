@@ -50,6 +50,7 @@ static const struct {
 	{ COMMAND_ID_token_restrict, view_token, NULL },
 	{ COMMAND_ID_config_explain, view_options, NULL }, { COMMAND_ID_init, view_init, NULL },
 	{ COMMAND_ID_doctor, view_doctor, &doctor_table },
+	{ COMMAND_ID_ledger_clock, view_money, NULL },
 	{ COMMAND_ID_ledger_head, view_money, NULL }, { COMMAND_ID_ledger_balance, view_money, NULL },
 	{ COMMAND_ID_ledger_history, NULL, &table_history }, { COMMAND_ID_ledger_supply, view_money, NULL },
 	{ COMMAND_ID_ledger_proof, view_money, NULL }, { COMMAND_ID_ledger_submit, view_money, NULL },

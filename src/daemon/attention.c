@@ -230,7 +230,10 @@ static void judge_follow(struct judge *j)
 	const json_t *f = member(member(j->status, "ledger"), "follow");
 	bool forked = json_is_true(member(f, "forked"));
 
-	if (*text(f, "problem"))
+	if (*text(f, "problem") && json_is_true(member(f, "ahead")))
+		add(j, true, "compare this machine's clock with others; if it is right, the writer's is not: tell its operator",
+		    "the journal of %s is not followed: %s", text(f, "url"), text(f, "problem"));
+	else if (*text(f, "problem"))
 		add(j, forked, forked ? "\"nonosctl ledger fork\" shows both checkpoints; show them to the others, who may have been "
 				"told one or the other" : "look whether that node runs and can be reached",
 		    "the journal of %s is not followed: %s", text(f, "url"), text(f, "problem"));

@@ -49,6 +49,11 @@ int cmd_ledger_fork(struct ctl_call *call)
 	return 0;
 }
 
+int cmd_ledger_clock(struct ctl_call *call)
+{
+	return settle_clock(settle_of(call), call, param_flag(call->params, "right"));
+}
+
 static int put_balance(json_t *o, const char *name, struct ledger *l, enum account_kind kind, const struct eth_addr *addr)
 {
 	struct account a = account_of(kind, addr);

@@ -7,13 +7,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <event2/event.h>
 
 #include <nonos/clock.h>
-#include <nonos/err.h>
 #include <nonos/control.h>
+#include <nonos/err.h>
 #include <nonos/file.h>
 #include <nonos/genesis.h>
 #include <nonos/http.h>
@@ -53,7 +54,8 @@ struct follow {
 	struct note_key log;
 	struct http_call *call;		/* of the mirroring; NULL: none */
 	uint64_t next_ms;		/* when to ask again */
-	uint32_t interval_s, failures;
+	uint32_t interval_s, ahead_s, failures;
+	bool is_ahead;			/* the problem is an entry of a time that has not come yet */
 	char problem[PROBLEM_CAP];	/* "": none */
 	int64_t contact;		/* wall seconds of the last good answer; 0: never */
 	int64_t asked, current;		/* when the checkpoint at hand, and the last one reached, was asked for */
@@ -110,6 +112,7 @@ static void end_well(struct follow *f)
 	if (f->problem[0])
 		log_notice("The journal is followed again. url=%s", f->url);
 	f->problem[0] = '\0';
+	f->is_ahead = false;
 	f->failures = 0;
 	f->contact = clock_wall();
 	f->current = f->asked;
@@ -132,6 +135,7 @@ static void fail(struct follow *f, const char *fmt, ...)
 	if (strcmp(text, f->problem) != 0)
 		log_warn("The journal cannot be followed: %s. url=%s", text, f->url);
 	snprintf(f->problem, sizeof(f->problem), "%s", text);
+	f->is_ahead = false;
 	f->failures++;
 	if (wait > BACKOFF_MAX_S && wait > f->interval_s)
 		wait = BACKOFF_MAX_S > f->interval_s ? BACKOFF_MAX_S : f->interval_s;
@@ -353,12 +357,41 @@ static int apply_entries(struct follow *f, struct ledger_refusal *refusal)
 	return r;
 }
 
+/*
+ * The time of an entry is never taken back. One that has not come yet here is a mistake of the writer's clock, or of
+ * ours: nothing of it is committed until it is so late, or one of the two is set right.
+ */
+static bool is_ahead(const struct follow *f)
+{
+	struct ledger_head head;
+
+	ledger_head(f->ledger, &head);
+	return head.time > (uint64_t)clock_wall() + f->ahead_s;
+}
+
+static void wait_for_time(struct follow *f)
+{
+	char when[40] = "?";
+	struct ledger_head head;
+	struct tm tm;
+	time_t t;
+
+	ledger_head(f->ledger, &head);
+	t = (time_t)head.time;
+	if (gmtime_r(&t, &tm))
+		strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S UTC", &tm);
+	fail(f, "its entries reach to %s, which is not yet by this machine's clock", when);
+	f->is_ahead = true;
+}
+
 static void apply_bundle(struct follow *f)
 {
 	struct ledger_refusal refusal = { 0 };
 	int r = apply_entries(f, &refusal);
 
-	if (r == ERR_AGAIN) {
+	if ((r == 0 || r == ERR_AGAIN) && is_ahead(f)) {
+		wait_for_time(f);
+	} else if (r == ERR_AGAIN) {
 		fetch_beside(f);
 	} else if (r == ERR_REFUSED) {
 		log_warn("An entry of the writer is refused. index=%llu reason=%s why=\"%s\"", (unsigned long long)f->at,
@@ -460,9 +493,10 @@ static void on_checkpoint(void *arg, const struct http_reply *reply)
 		fetch_bundle(f);
 }
 
-void follow_tick(struct follow *f, uint32_t interval_s)
+void follow_tick(struct follow *f, uint32_t interval_s, uint32_t ahead_s)
 {
 	f->interval_s = interval_s;
+	f->ahead_s = ahead_s;
 	if (f->call || f->ours || clock_now_ms() < f->next_ms)
 		return;
 	f->asked = clock_wall();
@@ -487,6 +521,13 @@ static void forward_free(struct forward *w)
 	free(w);
 }
 
+/* It refused to listen before it looked at what is asked. */
+static json_t *not_heard(void)
+{
+	return json_pack("{s:{s:i, s:s}}", "error", "code", CTL_NOT_NOW, "message",
+			 "the writer has been asked too often from here and has not looked at it; try again in a minute");
+}
+
 static void on_forwarded(void *arg, const struct http_reply *reply)
 {
 	struct forward *w = arg;
@@ -497,6 +538,8 @@ static void on_forwarded(void *arg, const struct http_reply *reply)
 	w->call = NULL;
 	if (reply->err == 0 && reply->status == 200)
 		answer = json_loadb((const char *)reply->body, reply->body_len, JSON_REJECT_DUPLICATES, NULL);
+	else if (reply->err == 0 && reply->status == 429)
+		answer = not_heard();
 	if (reply->err)
 		snprintf(error, sizeof(error), "the writer was not reached: %s", reply->error);
 	else if (!json_object_get(answer, "result") && !json_is_string(json_object_get(json_object_get(answer, "error"), "message")))
@@ -521,13 +564,6 @@ int follow_call(struct follow *f, const char *method, json_t *params, follow_don
 	if (text && f->n_forwards < CALLS_MAX) {
 		w = mem_new(sizeof(*w));
 		*w = (struct forward){ f, f->forwards, &f->forwards, NULL, done, arg };
-/* It refused to listen before it looked at what is asked. */
-static json_t *not_heard(void)
-{
-	return json_pack("{s:{s:i, s:s}}", "error", "code", CTL_NOT_NOW, "message",
-			 "the writer has been asked too often from here and has not looked at it; try again in a minute");
-}
-
 		if (w->next)
 			w->next->prev = &w->next;
 		f->forwards = w;
@@ -538,8 +574,6 @@ static json_t *not_heard(void)
 			forward_free(w);
 		}
 	}
-	else if (reply->err == 0 && reply->status == 429)
-		answer = not_heard();
 	free(text);
 	return r;
 }
@@ -565,6 +599,7 @@ struct follow *follow_new(struct event_base *base, struct ledger *l, const struc
 	f->url = mem_strdup(c->url);
 	f->fork_path = mem_strdup(c->fork_path);
 	f->interval_s = c->interval_s;
+	f->ahead_s = c->ahead_s;
 	/* Genesis was checked when it was read. */
 	if (note_key_parse(&f->log, g->log, strlen(g->log)) < 0)
 		mem_fail();
@@ -605,8 +640,8 @@ bool follow_is_forked(const struct follow *f)
 
 json_t *follow_status(const struct follow *f)
 {
-	return json_pack("{s:s, s:b, s:b, s:I, s:I, s:o, s:o}", "url", f->url, "forked", follow_is_forked(f), "syncing", f->open,
-			 "applied", (json_int_t)(f->open ? f->at : ledger_committed(f->ledger)), "writer_height",
+	return json_pack("{s:s, s:b, s:b, s:b, s:I, s:I, s:o, s:o}", "url", f->url, "forked", follow_is_forked(f), "syncing", f->open,
+			 "ahead", f->is_ahead, "applied", (json_int_t)(f->open ? f->at : ledger_committed(f->ledger)), "writer_height",
 			 (json_int_t)f->target.size, "last_contact", f->contact ? json_integer(f->contact) : json_null(), "problem",
 			 f->problem[0] ? json_string(f->problem) : json_null());
 }

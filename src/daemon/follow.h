@@ -2,7 +2,7 @@
  * Following the journal of another node over HTTP (C2SP tlog-tiles): fetch its
  * checkpoint, check that the writer signed it and that it continues what we
  * have, fetch the entries, replay them through the fold, and commit what
- * the checkpoint names. A writer that shows two histories is caught: both signed
+ * the checkpoint names. Entries of a time that has not come yet here have to wait. A writer that shows two histories is caught: both signed
  * checkpoints are kept in a file, and nothing more is taken from it until an
  * operator has removed that file.
  */
@@ -23,6 +23,7 @@ struct follow_config {
 	const char *url;		/* without a slash at the end; copied */
 	const char *fork_path;		/* where a fork is kept; copied */
 	uint32_t interval_s;
+	uint32_t ahead_s;		/* how far ahead of our clock an entry may be */
 };
 
 /* `l` is borrowed, open for writing, without a key. */
@@ -30,7 +31,7 @@ struct follow *follow_new(struct event_base *base, struct ledger *l, const struc
 void follow_free(struct follow *f);	/* NULL is fine */
 
 /* About once a second: asks for news when it is time. */
-void follow_tick(struct follow *f, uint32_t interval_s);
+void follow_tick(struct follow *f, uint32_t interval_s, uint32_t ahead_s);
 
 /* Ask now. */
 void follow_hurry(struct follow *f);

@@ -157,6 +157,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 	open_measure(s);
 	take_unmeasured(s);
 	settle_ledger_open(s);
+	settle_clock_tick(s);
 	settle_share_tick(s);
 	look_for_microdescs(s);
 	settle_epoch_tick(s);
@@ -241,6 +242,7 @@ static bool find_problem(const struct settle *s, struct ailment *ret)
 {
 	const struct ailment rows[] = {
 		{ &s->ledger_problem, "the sentence names the file; see section [ledger] of nonosd.conf(5), and the disk" },
+		{ &s->clock_problem, "set it right; if it is, \"nonosctl ledger clock --right\" goes on" },
 		{ &s->epoch_problem, "relays are paid when it is closed; the log and nonosctl ledger head say more" },
 		{ &s->measure_problem, "make room on the disk of data_dir, or move measure.db away" },
 		{ &s->claim_problem, "nonosctl rewards claims shows what waits; nonosctl rewards claim claims by hand" },

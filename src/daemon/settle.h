@@ -41,6 +41,9 @@ void settle_relay_is(struct settle *s, const uint8_t relay_id[RELAY_ID_LEN]);
 /* The methods of the control socket, borrowed: some are for whoever follows our journal. Before the first tick. */
 void settle_use_commands(struct settle *s, const struct ctl_commands *commands);
 
+/* How the clock stands to what is known of the time; `right`: the operator says that it is right. */
+int settle_clock(struct settle *s, struct ctl_call *call, bool right);
+
 /* The two checkpoints of a writer that was caught with two histories; the caller's. */
 json_t *settle_fork(struct settle *s);
 

@@ -184,6 +184,7 @@ void settle_ledger_open(struct settle *s)
 		r = open_with(s, g, why);
 	settle_problem_set(&s->ledger_problem, "The ledger is not open; this is tried again", r < 0 ? why : "");
 	genesis_free(g);
+	settle_clock_tick(s);
 	/* A daemon whose place we take lets go of it soon. */
 	if (r == ERR_BUSY)
 		s->ledger_retry_ms = clock_now_ms() + BUSY_MS;

@@ -1,7 +1,7 @@
 /*
  * Inside of settle: settle.c has its life and the measurement, settle_ledger.c
- * the journal and who waits for it, settle_epoch.c closes epochs, settle_exchange.c
- * gets consensuses from other auditors, settle_claim.c claims what was earned, settle_risk.c
+ * the journal and who waits for it, settle_clock.c the time that it gets, settle_epoch.c closes epochs,
+ * settle_exchange.c gets consensuses from other auditors, settle_claim.c claims what was earned, settle_risk.c
  * says what keeps a relay from earning.
  */
 #ifndef DAEMON_SETTLE_PRIV_H
@@ -46,7 +46,7 @@ struct settle {
 
 	struct ledger *ledger;		/* NULL: none, or see ledger_problem */
 	bool writer;			/* we hold the journal's key */
-	struct settle_problem ledger_problem;
+	struct settle_problem ledger_problem, clock_problem;
 	uint64_t ledger_retry_ms;
 	struct event *commit;		/* ends the open batch */
 	struct settle_waiting *waiting, **waiting_end;	/* in the order of coming; the latter, where the next goes */
@@ -111,6 +111,11 @@ void settle_tell(struct settle *s, const char *topic, json_t *data);
 
 /* For status: adds to `o`. */
 void settle_ledger_status(struct settle *s, json_t *o);
+
+/* -- settle_clock.c --------------------------------------------------------------------- */
+
+/* Look whether the clock is to be believed; first when the ledger has been opened. */
+void settle_clock_tick(struct settle *s);
 
 /* -- settle_share.c --------------------------------------------------------------------- */
 

@@ -47,7 +47,8 @@ char *settle_follow_url(const struct config *c)
 static void open_follow(struct settle *s)
 {
 	char *fork_path = mem_printf("%s/ledger-fork.json", s->config->data_dir), *url = settle_follow_url(s->config);
-	struct follow_config c = { .url = url, .fork_path = fork_path, .interval_s = s->config->follow_interval };
+	struct follow_config c = { .url = url, .fork_path = fork_path, .interval_s = s->config->follow_interval,
+				   .ahead_s = s->config->follow_ahead };
 
 	s->follow = follow_new(s->base, s->ledger, &c);
 	free(url);
@@ -120,7 +121,7 @@ void settle_share_tick(struct settle *s)
 		open_follow(s);
 	if (!s->follow)
 		return;
-	follow_tick(s->follow, s->config->follow_interval);
+	follow_tick(s->follow, s->config->follow_interval, s->config->follow_ahead);
 	attest(s);
 }
 

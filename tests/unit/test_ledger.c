@@ -374,13 +374,77 @@ static void heights(void **state)
 	assert_int_equal(h, 5);
 }
 
+/* What a clock that went ahead does, and what puts it right. */
+static void watched_clock(void **state)
+{
+	enum { AHEAD = 3600, STOP = 86400 };
+	struct ledger_receipt first, receipt;
+	struct world *w = *state;
+	struct ledger *l = world_memory(w->dir, w->g);
+	json_t *object = transfer(l, 0, 1, "1");
+	uint64_t due;
+
+	clock_set_manual(1000, T0 + 10);
+	ledger_watch_clock(l, AHEAD, STOP);
+	assert_int_equal(submit(l, json_incref(object), &first), REFUSED_NOT);
+	assert_int_equal(ledger_commit(l), 0);
+	/* Days go by, and a clock that is a little ahead. */
+	clock_advance_ms(UINT64_C(1000) * 5 * STOP);
+	assert_int_equal(submit(l, transfer(l, 0, 1, "1"), &receipt), REFUSED_NOT);
+	clock_set_manual(clock_now_ms(), clock_wall() + AHEAD);
+	assert_int_equal(submit(l, transfer(l, 0, 1, "1"), &receipt), REFUSED_NOT);
+	assert_int_equal(ledger_clock_ahead(l, &due), 0);
+	/* It jumps. Nothing is taken; what was taken before is still known. */
+	clock_set_manual(clock_now_ms(), clock_wall() + AHEAD + 1);
+	assert_int_equal(ledger_clock_ahead(l, &due), AHEAD + 1);
+	assert_int_equal(due, receipt.time);
+	assert_int_equal(submit(l, transfer(l, 0, 1, "1"), NULL), REFUSED_CLOCK);
+	assert_int_equal(submit(l, json_incref(object), &receipt), REFUSED_DUPLICATE);
+	assert_memory_equal(&receipt, &first, sizeof(first));
+	ledger_watch_clock(l, AHEAD + 1, STOP);
+	assert_int_equal(ledger_clock_ahead(l, &due), 0);
+	ledger_watch_clock(l, AHEAD, STOP);
+	/* Set right, and set back: the time of the journal stands. */
+	clock_set_manual(clock_now_ms(), clock_wall() - 5 * AHEAD);
+	assert_int_equal(submit(l, transfer(l, 0, 1, "1"), &receipt), REFUSED_NOT);
+	assert_int_equal(receipt.time, due);
+	/* Somebody knows better. */
+	clock_set_manual(clock_now_ms(), T0 + 20 * STOP);
+	assert_int_equal(submit(l, transfer(l, 0, 1, "1"), NULL), REFUSED_CLOCK);
+	ledger_trust_clock(l);
+	assert_int_equal(submit(l, transfer(l, 0, 1, "1"), &receipt), REFUSED_NOT);
+	assert_int_equal(receipt.time, T0 + 20 * STOP);
+	json_decref(object);
+	ledger_close(l);
+}
+
+/* After a stop the last entry alone is there to judge the clock by. */
+static void clock_at_start(void **state)
+{
+	enum { AHEAD = 3600, STOP = 86400 };
+	struct world *w = *state;
+	struct ledger *l;
+	uint64_t due;
+
+	for (int late = 0; late < 2; late++) {
+		l = world_memory(w->dir, w->g);
+		clock_set_manual(1000, T0 + 10);
+		assert_int_equal(submit(l, transfer(l, 0, 1, "1"), NULL), REFUSED_NOT);
+		clock_set_manual(1000, T0 + 10 + STOP + late);
+		ledger_watch_clock(l, AHEAD, STOP);
+		assert_int_equal(ledger_clock_ahead(l, &due), late ? STOP + 1 : 0);
+		assert_int_equal(submit(l, transfer(l, 0, 1, "1"), NULL), late ? REFUSED_CLOCK : REFUSED_NOT);
+		ledger_close(l);
+	}
+}
+
 #define test(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		test(genesis_state), test(transfers), test(nonces_and_windows), test(malformed), test(registrations),
-		test(stakes), test(many_due), test(revenue), test(history), test(heights),
+		test(stakes), test(many_due), test(revenue), test(history), test(heights), test(watched_clock), test(clock_at_start),
 	};
 
 	return crypto_init() < 0 ? 1 : cmocka_run_group_tests(tests, NULL, NULL);
