@@ -93,6 +93,8 @@ static int take_consensus(struct settle *s, const struct consensus_facts *c)
 
 static void forget_unmeasured(struct settle *s, size_t n)
 {
+	if (n == 0)
+		return;
 	for (size_t i = 0; i < n; i++) {
 		free((uint8_t *)(uintptr_t)s->unmeasured[i].digest);
 		free((struct consensus_router *)(uintptr_t)s->unmeasured[i].routers);
@@ -141,7 +143,7 @@ static void look_for_microdescs(struct settle *s)
 	if (!s->measure || !s->directory || clock_now_ms() < s->microdescs_ms)
 		return;
 	s->microdescs_ms = clock_now_ms() + (s->config->network == NETWORK_TEST ? 1000 : MICRODESCS_MS);
-	if (measure_microdescs(s->measure, find_microdesc, (void *)s->directory, &s->microdescs_missing) < 0)
+	if (measure_microdescs(s->measure, find_microdesc, s->directory, &s->microdescs_missing) < 0)
 		measure_failed(s);
 }
 
@@ -181,7 +183,7 @@ struct settle *settle_new(struct event_base *base, const struct config *config)
 	return s;
 }
 
-void settle_use(struct settle *s, const struct config *config, const struct directory *directory)
+void settle_use(struct settle *s, const struct config *config, struct directory *directory)
 {
 	s->config = config;
 	s->directory = directory;
