@@ -186,6 +186,12 @@ struct microdesc_facts {
 /* Read the microdescriptor with this digest, if it is here. ERR_NOT_FOUND, ERR_MALFORMED. */
 int directory_microdesc(const struct directory *d, struct microdesc_facts *ret, const uint8_t digest[32]);
 
+/*
+ * Want a microdescriptor that the latest consensus may not list any more: authorities still have those of some
+ * days. It is asked for, for a day, when microdescriptors are fetched at all.
+ */
+void directory_want_microdesc(struct directory *d, const uint8_t digest[32]);
+
 /* "Fast Guard Running ..." of a flag set, into `out`. */
 const char *relay_flags_str(char *out, size_t cap, uint32_t flags);
 

@@ -275,6 +275,12 @@ int directory_microdesc(const struct directory *d, struct microdesc_facts *ret, 
 	return doc && doc->text ? microdesc_read(ret, doc->text, doc->len) : ERR_NOT_FOUND;
 }
 
+void directory_want_microdesc(struct directory *d, const uint8_t digest[32])
+{
+	if (d->microdescs && docset_name(&d->docs.docs[FLAVOUR_MICRODESC], digest, clock_wall()) == 0)
+		directory_kick(d);
+}
+
 void directory_new_certs(struct directory *d)
 {
 	offer_changed(d, DIR_DOC_CERTS);

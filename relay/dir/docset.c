@@ -59,10 +59,19 @@ static size_t listed_docs(struct doc *docs, const struct consensus *c)
 	return kept;
 }
 
-/* Whether a text that is not listed any more is worth keeping. */
+/* Whether what is not listed any more is worth keeping. */
 static bool keep_old(const struct docset *s, const struct doc *old, int64_t now)
 {
-	return old->text && old->last_listed + DOCSET_KEEP_S > now && s->bytes <= DOCSET_BYTES_MAX;
+	return (old->text || old->named) && old->last_listed + DOCSET_KEEP_S > now && s->bytes <= DOCSET_BYTES_MAX;
+}
+
+static size_t count_named(const struct docset *s)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < s->n; i++)
+		n += s->docs[i].named;
+	return n;
 }
 
 void docset_list(struct docset *s, const struct consensus *c)
@@ -83,6 +92,8 @@ void docset_list(struct docset *s, const struct consensus *c)
 		} else if (keep_old(s, old, c->valid_after)) {
 			docs[n] = *old;
 			docs[n].listed = false;
+			if (old->named)
+				docs[n].asked = 0;
 			n++;
 		} else {
 			s->bytes -= old->len;
@@ -95,6 +106,32 @@ void docset_list(struct docset *s, const struct consensus *c)
 	s->docs = docs;
 	s->n = n;
 	s->n_listed = n_listed;
+	s->n_named = count_named(s);
+}
+
+int docset_name(struct docset *s, const uint8_t digest[32], int64_t now)
+{
+	struct doc *d = docset_find(s, digest);
+	size_t at = 0;
+
+	if (d && (d->text || d->listed || d->named))
+		return ERR_EXISTS;
+	if (s->n_named >= DOCSET_NAMED_MAX)
+		return ERR_LIMIT;
+	if (!d) {
+		s->docs = mem_resize(s->docs, s->n + 1, sizeof(*s->docs));
+		while (at < s->n && memcmp(s->docs[at].digest, digest, 32) < 0)
+			at++;
+		d = &s->docs[at];
+		memmove(d + 1, d, (s->n - at) * sizeof(*d));
+		memset(d, 0, sizeof(*d));
+		memcpy(d->digest, digest, sizeof(d->digest));
+		s->n++;
+	}
+	d->named = true;
+	d->last_listed = now;
+	s->n_named++;
+	return 0;
 }
 
 static void set_text(struct docset *s, struct doc *d, const char *text, size_t len)
@@ -117,6 +154,9 @@ int docset_put(struct docset *s, const uint8_t digest[32], const char *text, siz
 	set_text(s, d, text, len);
 	if (d->listed)
 		s->n_missing--;
+	if (d->named)
+		s->n_named--;
+	d->named = false;
 	return 0;
 }
 
@@ -127,7 +167,7 @@ size_t docset_want(struct docset *s, unsigned who, uint8_t (*ret)[32], size_t ca
 	for (size_t i = 0; i < s->n && n < cap; i++) {
 		struct doc *d = &s->docs[i];
 
-		if (!d->listed || d->text || d->busy || d->asked & 1u << who)
+		if (!(d->listed || d->named) || d->text || d->busy || d->asked & 1u << who)
 			continue;
 		d->busy = true;
 		memcpy(ret[n++], d->digest, sizeof(d->digest));

@@ -3,7 +3,7 @@
  * wants: a table sorted by digest. A verified consensus says which digests
  * are listed; only those are ever taken in, so a stranger cannot make it grow.
  * What a later consensus no longer lists is kept for a day, for clients that
- * still use the earlier one (dir-spec 4.2).
+ * still use the earlier one (dir-spec 4.2); and what such a one had listed can be wanted by name for a day.
  */
 #ifndef RELAY_DIR_DOCSET_H
 #define RELAY_DIR_DOCSET_H
@@ -17,6 +17,7 @@ struct consensus;
 enum {
 	DOCSET_BYTES_MAX = 64 * 1024 * 1024,	/* beyond, what is not listed goes */
 	DOCSET_KEEP_S = 24 * 3600,
+	DOCSET_NAMED_MAX = 4096,		/* wanted by name at a time */
 };
 
 struct doc {
@@ -27,13 +28,15 @@ struct doc {
 	uint32_t asked;			/* bit i: authority i did not have it, under this consensus */
 	bool busy;			/* a request is under way */
 	bool listed;			/* by the latest consensus */
-	int64_t last_listed;		/* valid-after of the last that did */
+	bool named;			/* wanted, though it is not listed */
+	int64_t last_listed;		/* valid-after of the last that did, or when it was named */
 };
 
 struct docset {
 	struct doc *docs;		/* ascending by digest */
 	size_t n;
 	size_t n_listed, n_missing;
+	size_t n_named;			/* that are not here */
 	size_t bytes;
 };
 
@@ -41,6 +44,9 @@ void docset_clear(struct docset *s);
 
 /* A new consensus: its digests are listed now, and may be asked of everybody again. */
 void docset_list(struct docset *s, const struct consensus *c);
+
+/* Want a document that the latest consensus does not list. ERR_EXISTS: it is here, or wanted. ERR_LIMIT. */
+int docset_name(struct docset *s, const uint8_t digest[32], int64_t now);
 
 struct doc *docset_find(const struct docset *s, const uint8_t digest[32]);
 

@@ -383,7 +383,7 @@ static bool fill_job(struct directory *d, struct docs_fetch *job, enum consensus
 	uint32_t tried = 0;
 	int who;
 
-	if (d->docs.docs[flavour].n_missing == 0)
+	if (d->docs.docs[flavour].n_missing == 0 && d->docs.docs[flavour].n_named == 0)
 		return false;
 	while ((who = choose_authority(d, tried)) >= 0) {
 		job->n = docset_want(&d->docs.docs[flavour], (unsigned)who, job->digests, cap);

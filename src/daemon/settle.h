@@ -30,7 +30,7 @@ struct settle *settle_new(struct event_base *base, const struct config *config);
 void settle_free(struct settle *s);		/* NULL is fine */
 
 /* From now on `config` is in force, and microdescriptors come from `directory` (NULL: from nowhere). */
-void settle_use(struct settle *s, const struct config *config, const struct directory *directory);
+void settle_use(struct settle *s, const struct config *config, struct directory *directory);
 
 /* Tell `tell` what happens, rows "ledger.*" of events.def; it takes over `data`. */
 void settle_watch(struct settle *s, void (*tell)(void *arg, const char *topic, json_t *data), void *arg);

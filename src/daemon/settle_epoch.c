@@ -30,7 +30,9 @@ enum {
 	RETRY_MS = 5000,		/* after the journal refused, or the disk failed */
 	INTERVAL_S = 3600,		/* of consensuses, where none has been seen */
 	CONSENSUSES_TOLD = 200,		/* in an attestation */
-	LATE_INTERVALS = 3,		/* so long after its end an epoch is closed with what there is */
+	LATE_INTERVALS = 3,		/* so long after its end an epoch is closed with what there is ... */
+	LACKING_MS = 600 * 1000,	/* ... but not before it was tried for so long to get what is lacking */
+	LACKING_TEST_MS = 10 * 1000,
 };
 
 static const char not_closed[] = "The epoch cannot be closed";
@@ -46,6 +48,17 @@ static struct settle_relay *registered(const struct ledger_register *reg)
 		memcpy(v[i].fingerprint, reg->relays[i].fingerprint, sizeof(v[i].fingerprint));
 	}
 	return v;
+}
+
+/*
+ * The directory fetches what the latest consensus lists. Of an earlier one that came from another auditor, or
+ * that the latest followed at once, a relay's microdescriptor may be another.
+ */
+static void want_microdescs(struct settle *s, const struct measured *m, const struct settle_relay *relays, size_t n)
+{
+	for (size_t i = 0; i < n && s->directory; i++)
+		if (settle_match(m, &relays[i]) == SETTLE_MICRODESC_MISSING)
+			directory_want_microdesc(s->directory, measured_find(m, relays[i].fingerprint)->microdesc);
 }
 
 /* The evidence of an epoch, with the register as of `at`. Errors of settle_evidence(); `why` gets a sentence. */
@@ -72,6 +85,7 @@ static int make_evidence(struct settle *s, struct evidence **ret, char why[LEDGE
 	}
 	relays = registered(reg);
 	r = settle_evidence(ret, give_up ? NULL : &missing, epoch, m, relays, reg->n);
+	want_microdescs(s, m, relays, reg->n);
 	if (r == ERR_AGAIN)
 		snprintf(why, LEDGER_WHY_CAP, "the microdescriptor of a registered relay has not come yet. relay=%02X%02X%02X%02X...",
 			 missing->fingerprint[0], missing->fingerprint[1], missing->fingerprint[2], missing->fingerprint[3]);
@@ -108,6 +122,21 @@ static void drop_draft(struct settle *s)
 	s->draft = NULL;
 }
 
+/* Whether what is lacking has been waited for long enough: it may have become late while nobody could ask for it. */
+static bool has_waited(const struct settle *s, uint64_t epoch)
+{
+	return s->lacking_epoch == epoch && s->lacking_ms &&
+	       clock_now_ms() >= s->lacking_ms + (s->config->network == NETWORK_TEST ? LACKING_TEST_MS : LACKING_MS);
+}
+
+static void note_lacking(struct settle *s, uint64_t epoch)
+{
+	if (s->lacking_epoch == epoch && s->lacking_ms)
+		return;
+	s->lacking_epoch = epoch;
+	s->lacking_ms = clock_now_ms();
+}
+
 /* ERR_NOT_YET: the next epoch still runs, or may still be measured. */
 static int make_draft(struct settle *s, json_t **ret, uint64_t epoch, char why[LEDGER_WHY_CAP])
 {
@@ -122,7 +151,9 @@ static int make_draft(struct settle *s, json_t **ret, uint64_t epoch, char why[L
 		return ERR_NOT_YET;
 	r = ledger_height_at(s->ledger, &at.height, at.time);
 	if (r == 0)
-		r = make_evidence(s, &e, why, epoch, &at, late);
+		r = make_evidence(s, &e, why, epoch, &at, late && has_waited(s, epoch));
+	if (r == ERR_AGAIN)
+		note_lacking(s, epoch);
 	if (r == 0)
 		r = epoch_draft(s->ledger, &draft, why, e, (uint64_t)clock_wall());
 	if (r == 0 && s->auditor_key)

@@ -34,7 +34,7 @@ struct settle_waiting {
 struct settle {
 	struct event_base *base;
 	const struct config *config;	/* borrowed */
-	const struct directory *directory;	/* borrowed; NULL: none */
+	struct directory *directory;	/* borrowed; NULL: none */
 	struct event *tick;
 
 	struct measure *measure;	/* NULL: off, or see measure_problem */
@@ -55,6 +55,7 @@ struct settle {
 	json_t *draft;			/* the next EpochRoot, while it waits for signatures; or NULL */
 	uint64_t draft_epoch, epoch_retry_ms;
 	struct settle_problem epoch_problem;
+	uint64_t lacking_epoch, lacking_ms;	/* since when microdescriptors of which epoch are waited for */
 
 	const struct ctl_commands *commands;	/* borrowed; for those who hand objects over */
 	struct journal_server *server;	/* NULL: the journal is not given out */

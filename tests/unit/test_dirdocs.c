@@ -502,6 +502,44 @@ static void test_docset_old(void **state)
 	free(c);
 }
 
+/* One that the latest consensus does not list can be wanted by its digest: for a day, of each authority once a consensus. */
+static void test_docset_named(void **state)
+{
+	static const uint8_t a[32] = { 9 }, b[32] = { 1 };
+	struct docset set = { 0 };
+	struct consensus c = { .valid_after = lab_time };
+	uint8_t wanted[4][32], many[32] = { 2 };
+
+	(void)state;
+	assert_int_equal(docset_name(&set, a, lab_time), 0);
+	assert_int_equal(docset_name(&set, b, lab_time), 0);
+	assert_int_equal(docset_name(&set, a, lab_time), ERR_EXISTS);
+	assert_memory_equal(set.docs[0].digest, b, 32);
+	assert_int_equal(set.n_named, 2);
+	assert_int_equal(docset_want(&set, 0, wanted, 4), 2);
+	docset_asked(&set, 0, (const uint8_t (*)[32])wanted, 2, true);
+	assert_int_equal(docset_want(&set, 0, wanted, 4), 0);
+	assert_int_equal(docset_put(&set, b, "text", 4), 0);
+	assert_int_equal(docset_put(&set, many, "text", 4), ERR_NOT_FOUND);
+	assert_int_equal(set.n_named, 1);
+	assert_int_equal(docset_name(&set, b, lab_time), ERR_EXISTS);
+	docset_list(&set, &c);
+	assert_int_equal(set.n, 2);
+	assert_int_equal(set.n_missing, 0);
+	assert_int_equal(docset_want(&set, 0, wanted, 4), 1);
+	assert_memory_equal(wanted[0], a, 32);
+	c.valid_after = lab_time + DOCSET_KEEP_S;
+	docset_list(&set, &c);
+	assert_int_equal(set.n + set.n_named + set.bytes, 0);
+	for (int i = 0; i < DOCSET_NAMED_MAX; i++) {
+		many[1] = (uint8_t)i;
+		many[2] = (uint8_t)(i >> 8);
+		assert_int_equal(docset_name(&set, many, lab_time), 0);
+	}
+	assert_int_equal(docset_name(&set, a, lab_time), ERR_LIMIT);
+	docset_clear(&set);
+}
+
 static void test_params(void **state)
 {
 	static const char line[] = "CircuitPriorityHalflifeMsec=30000 cc_alg=2 cc_cwnd_init=20000 cc_vegas_alpha_exit=186"
@@ -575,7 +613,7 @@ int main(void)
 		T(test_tokenizer), T(test_numbers), T(test_authority), T(test_certs), T(test_certs_of_others),
 		T(test_consensus_parse), T(test_consensus_verify), T(test_consensus_forged),
 		T(test_consensus_repeated), T(test_consensus_malformed), T(test_docs),
-		T(test_descriptor_signature), T(test_docset_old), T(test_params),
+		T(test_descriptor_signature), T(test_docset_old), T(test_docset_named), T(test_params),
 		cmocka_unit_test(test_microdesc_read),
 	};
 

@@ -46,9 +46,9 @@ struct fake {
 	struct fixture *f;
 	struct evhttp *server;
 	enum fault fault;
-	unsigned gets, posts;
+	unsigned gets, micro_gets, posts;
 	unsigned refuse_posts;		/* answer 400 so many times */
-	bool not_new;
+	bool not_new, no_consensus;
 	char posted[200];
 };
 
@@ -64,6 +64,7 @@ struct fixture {
 	unsigned documents[DIR_DOC_KINDS];
 	struct dir_map *maps[DIR_DOC_KINDS];
 	unsigned params, listings, made, seen;
+	uint8_t wanted[32];
 };
 
 static struct text load(const char *name)
@@ -141,7 +142,9 @@ static void serve(struct evhttp_request *req, void *arg)
 		return;
 	}
 	a->gets++;
-	if (evhttp_find_header(evhttp_request_get_input_headers(req), "If-Modified-Since"))
+	if (a->no_consensus && strncmp(path, "/tor/status-vote/", 17) == 0)
+		evhttp_send_error(req, 404, "Not found");
+	else if (evhttp_find_header(evhttp_request_get_input_headers(req), "If-Modified-Since"))
 		evhttp_send_reply(req, 304, "Not modified", NULL);
 	else if (strcmp(path, "/tor/status-vote/current/consensus.z") == 0)
 		reply_text(req, a->fault, f->ns.p, f->ns.len);
@@ -149,7 +152,7 @@ static void serve(struct evhttp_request *req, void *arg)
 		reply_text(req, a->fault, f->microdesc.p, f->microdesc.len);
 	else if (strncmp(path, "/tor/keys/", 10) == 0)
 		reply_text(req, a->fault, f->certs.p, f->certs.len);
-	else if (strncmp(path, "/tor/micro/d/", 13) == 0)
+	else if (strncmp(path, "/tor/micro/d/", 13) == 0 && ++a->micro_gets)
 		reply_text(req, a->fault, f->microdescs.p, f->microdescs.len);
 	else if (strncmp(path, "/tor/server/d/", 14) == 0)
 		reply_text(req, a->fault, f->descriptors.p, f->descriptors.len);
@@ -433,6 +436,35 @@ static void test_judge(void **state)
 	free(text);
 }
 
+static bool has_wanted(struct fixture *f)
+{
+	struct microdesc_facts facts;
+
+	return directory_microdesc(f->d, &facts, f->wanted) == 0;
+}
+
+/* A microdescriptor that no consensus here lists comes when it is wanted; one that nobody has is not asked for for ever. */
+static void test_want_microdesc(void **state)
+{
+	struct fixture *f = *state;
+	const char *second = strstr(f->microdescs.p + 1, "onion-key\n");
+	const uint8_t nobody[32] = { 7 };
+	unsigned gets = 0;
+
+	sha256(f->wanted, f->microdescs.p, (size_t)(second - f->microdescs.p));
+	for (int i = 0; i < N; i++)
+		f->fakes[i].no_consensus = true;
+	start_directory(f, true);
+	assert_false(until(f, has_wanted, 300));
+	directory_want_microdesc(f->d, f->wanted);
+	directory_want_microdesc(f->d, nobody);
+	assert_true(until(f, has_wanted, 5000));
+	until(f, complete, 1000);
+	for (int i = 0; i < N; i++)
+		gets += f->fakes[i].micro_gets;
+	assert_in_range(gets, 1, 2 * N);
+}
+
 /* Two of three serve rubbish, each of its kind; what is taken is right all the same. */
 static void run_with_fault(struct fixture *f, enum fault fault)
 {
@@ -585,7 +617,7 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
-		T(test_fetch_and_reload), T(test_judge), T(test_garbage), T(test_forged), T(test_truncated), T(test_empty),
+		T(test_fetch_and_reload), T(test_judge), T(test_want_microdesc), T(test_garbage), T(test_forged), T(test_truncated), T(test_empty),
 		T(test_no_cache), T(test_publish), T(test_republish), T(test_not_listed),
 	};
 

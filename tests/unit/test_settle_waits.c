@@ -158,11 +158,61 @@ static void test_clock(void **state)
 	genesis_free(g);
 }
 
+/* -- a daemon that was away ----------------------------------------------------------------- */
+
+/* A consensus of the first epoch, whose one relay is registered; its microdescriptor is not here. */
+static void measure_one(struct settle *s)
+{
+	struct consensus_router rt = { .flags = FLAG_RUNNING, .weight = 7, .has_digest = true, .digest = { 3 } };
+	uint8_t expanded[ED25519_EXPANDED_LEN], id[RELAY_ID_LEN], digest[32] = { 1 };
+	struct consensus_facts c = {
+		.flavour = FLAVOUR_MICRODESC, .valid_after = T0 + 100, .fresh_until = T0 + 3700, .valid_until = T0 + 11000,
+		.digest = digest, .routers = &rt, .n_routers = 1,
+	};
+
+	relay_key(expanded, id, 1);
+	memcpy(rt.rsa_id, id, sizeof(rt.rsa_id));
+	settle_consensus(s, &c);
+	assert_int_equal(measured(s), 1);
+}
+
+/* It is late, but nobody could ask for what is lacking before: that is given some minutes, and no more. */
+static void test_lacking(void **state)
+{
+	struct lab *w = *state;
+	struct genesis *g = audited_genesis(w->dir);
+	struct settle *s = settle_new(w->base, &w->config);
+	char why[LEDGER_WHY_CAP];
+	uint8_t key[ETH_SECRET_LEN];
+	json_t *attestation;
+	uint64_t epoch;
+
+	assert_int_equal(mkdir(w->data_dir, 0700), 0);
+	clock_advance_ms(61 * 1000);
+	s->ledger = world_memory(w->dir, g);
+	populate(s->ledger);
+	measure_one(s);
+	person_secret(key, 0);
+	s->auditor_key = secret_new(key, sizeof(key));
+	clock_advance_ms(5 * 3600 * 1000);
+	assert_int_equal(settle_epoch_attestation(s, &attestation, &epoch, why), ERR_AGAIN);
+	assert_non_null(strstr(why, "microdescriptor"));
+	clock_advance_ms(599 * 1000);
+	assert_int_equal(settle_epoch_attestation(s, &attestation, &epoch, why), ERR_AGAIN);
+	clock_advance_ms(1000);
+	assert_int_equal(settle_epoch_attestation(s, &attestation, &epoch, why), 0);
+	assert_int_equal(epoch, 0);
+	json_decref(attestation);
+	settle_free(s);
+	genesis_free(g);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_disk, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_clock, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_lacking, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
