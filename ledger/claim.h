@@ -12,7 +12,4 @@ struct claim_row {
 /* ERR_NOT_FOUND when it has earned nothing. */
 int claim_row(struct ledger *l, struct claim_row *ret, const struct eth_addr *account);
 
-/* What the account had earned with the end of `epoch`. */
-int claim_earned_at(struct ledger *l, struct amount *ret, const struct eth_addr *account, uint64_t epoch);
-
 #endif

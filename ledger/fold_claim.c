@@ -28,7 +28,8 @@ int claim_row(struct ledger *l, struct claim_row *ret, const struct eth_addr *ac
 	return 0;
 }
 
-int claim_earned_at(struct ledger *l, struct amount *ret, const struct eth_addr *account, uint64_t epoch)
+/* What the account had earned with the end of `epoch`. */
+static int earned_at(struct ledger *l, struct amount *ret, const struct eth_addr *account, uint64_t epoch)
 {
 	struct amount sum = { 0 };
 	struct claim_row c;
@@ -105,7 +106,7 @@ static int open_amount(struct ledger *l, struct amount *ret, const struct object
 	int r = claim_row(l, &c, recipient);
 
 	if (r == 0)
-		r = claim_earned_at(l, &earned, recipient, epoch);
+		r = earned_at(l, &earned, recipient, epoch);
 	if (r < 0 && r != ERR_NOT_FOUND)
 		return r;
 	amount_token_text(text, earned);

@@ -38,18 +38,6 @@ const char *refusal_name(enum refusal r)
 	return (unsigned)r < sizeof(names) / sizeof(names[0]) ? names[r] : "unknown";
 }
 
-const char *refusal_sentence(enum refusal r)
-{
-	static const char *const sentences[] = {
-		"it is taken",
-#define X(name, text, sentence) sentence,
-		REFUSAL_TABLE(X)
-#undef X
-	};
-
-	return (unsigned)r < sizeof(sentences) / sizeof(sentences[0]) ? sentences[r] : "unknown";
-}
-
 /* -- the one normal form of a message ------------------------------------------------- */
 
 static json_t *normal_struct(const struct typed_type *t, const json_t *v);

@@ -31,11 +31,6 @@ static const char *const state_names[CIRCUIT_STATES] = {
 	[CIRCUIT_JOINED] = "joined", [CIRCUIT_CLOSED] = "closed",
 };
 
-const char *circuit_state_str(enum circuit_state s)
-{
-	return state_names[s];
-}
-
 /* -- life ---------------------------------------------------------------- */
 
 static struct circuit *circuit_new(struct link *l, uint32_t circ_id)

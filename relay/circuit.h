@@ -92,8 +92,6 @@ void circuit_answer(struct circuit *c, uint8_t cmd, const uint8_t *body);
 /* Free what circuit_close() marked. */
 void circuit_free(struct circuit *c);
 
-const char *circuit_state_str(enum circuit_state s);
-
 /*
  * Send a message of ours towards the client. `ret_digest` (20 bytes, or NULL)
  * gets the running digest of this cell. ERR_CLOSED when the circuit is closed;

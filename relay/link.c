@@ -157,11 +157,6 @@ static const unsigned legal_moves[LINK_STATES] = {
 };
 #undef TO
 
-const char *link_state_str(enum link_state s)
-{
-	return state_names[s];
-}
-
 void link_set_state(struct link *l, enum link_state from, enum link_state to, const char *why)
 {
 	assert(l->state == from && (legal_moves[from] & 1u << to));

@@ -100,7 +100,6 @@ struct link *link_from(const struct relay *r, uint32_t slot);
 
 /* Walk the state table; asserts that the move is legal. `why` is for the log. */
 void link_set_state(struct link *l, enum link_state from, enum link_state to, const char *why);
-const char *link_state_str(enum link_state s);
 
 /* Enter an outgoing link under the identity it looks for (peer_id). */
 void link_index_outgoing(struct link *l);

@@ -348,6 +348,9 @@ static int handshake_step(struct link *l)
 
 	start_sink(l);
 	r = tls_handshake(l->io->tls);
+	if (r == ERR_CRYPTO)
+		log_debug("A TLS handshake failed. link=%llu peer=%s error=\"%s\"", (unsigned long long)l->id,
+			  log_addr(&l->peer), tls_error_str());
 	if (send_sink(l) < 0)
 		return ERR_CLOSED;
 	if (r == 0)

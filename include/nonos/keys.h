@@ -160,10 +160,6 @@ struct descriptor_facts {
 	size_t history_len;
 };
 
-/* The first proto line; what we do, no more. */
-extern const char relay_proto_line[];
-extern const char relay_proto_line_nocache[];
-
 /*
  * Make the signed server descriptor and extra-info, malloc()ed NUL-terminated texts.
  * ERR_RANGE for facts that no authority would take: a nickname that is none, a

@@ -87,9 +87,8 @@ enum refusal {
 #undef X
 };
 
-/* "nonce-used", and what it means. Never NULL; REFUSED_NOT is "accepted". */
+/* "nonce-used". Never NULL; REFUSED_NOT is "accepted". */
 const char *refusal_name(enum refusal r);
-const char *refusal_sentence(enum refusal r);
 
 /* -- accounts ------------------------------------------------------------------------ */
 

@@ -32,10 +32,6 @@ void log_open_syslog(void);
 void log_set_redact(bool redact);
 bool log_get_redact(void);
 
-/* Parse "error", "warn", "notice", "info", "debug". */
-int log_level_parse(enum log_level *ret, const char *text);
-const char *log_level_str(enum log_level level);
-
 void log_write(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 bool log_limit_pass(struct log_limit *limit, unsigned *ret_suppressed);
 

@@ -22,9 +22,10 @@
 #include "../keys_priv.h"
 #include "descriptor.h"
 
-const char relay_proto_line[] =
+/* The first proto line; what we do, no more. */
+static const char proto_line[] =
 	"Cons=1-2 Desc=1-2 DirCache=2 FlowCtrl=1-2 Link=4-5 LinkAuth=3 Microdesc=1-2 Relay=2-4";
-const char relay_proto_line_nocache[] =
+static const char proto_line_nocache[] =
 	"Cons=1-2 Desc=1-2 FlowCtrl=1-2 Link=4-5 LinkAuth=3 Microdesc=1-2 Relay=2-4";
 
 enum {
@@ -248,7 +249,7 @@ static void put_head(struct wr *w, const struct relay_keys *k, const struct desc
 	if (f->v6.family == ADDR_V6)
 		wr_printf(w, "or-address %s\n", addr_format(ip, &f->v6));
 	wr_printf(w, "platform %s\nproto %s\n", f->platform,
-		  f->dir_cache ? relay_proto_line : relay_proto_line_nocache);
+		  f->dir_cache ? proto_line : proto_line_nocache);
 	put_time(w, "published", f->published);
 	wr_printf(w, "\nfingerprint");
 	hex_encode_upper(hex, k->rsa_id, sizeof(k->rsa_id));

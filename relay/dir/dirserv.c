@@ -108,11 +108,6 @@ int dirserv_set_document(struct dirserv *s, uint8_t kind, int fd)
 	return 0;
 }
 
-bool dirserv_knows_relays(const struct dirserv *s)
-{
-	return s->docs[DIR_DOC_RELAYS] != NULL;
-}
-
 bool dirserv_lists(const struct dirserv *s, const uint8_t rsa_id[ID_LEN])
 {
 	struct dir_entry e;

@@ -35,9 +35,6 @@ int dirserv_set_document(struct dirserv *s, uint8_t kind, int fd);
  */
 bool dirserv_lists(const struct dirserv *s, const uint8_t rsa_id[20]);
 
-/* True when dirserv_lists() knows. */
-bool dirserv_knows_relays(const struct dirserv *s);
-
 /*
  * Look at the bytes of a request so far. ERR_AGAIN: not whole yet. 0: *ret is
  * the answer, error answers (400, 404, 503, 304) included. ERR_TOO_LONG or

@@ -9,7 +9,6 @@
 #include <time.h>
 
 #include <nonos/clock.h>
-#include <nonos/err.h>
 
 /* syslog.h has macros of names like LOG_DEBUG; the levels here are LOG_LEVEL_*. */
 
@@ -71,22 +70,6 @@ void log_set_redact(bool redact)
 bool log_get_redact(void)
 {
 	return redact_now;
-}
-
-int log_level_parse(enum log_level *ret, const char *text)
-{
-	for (size_t i = 0; i < sizeof(levels) / sizeof(levels[0]); i++) {
-		if (strcmp(levels[i].name, text) == 0) {
-			*ret = (enum log_level)i;
-			return 0;
-		}
-	}
-	return ERR_NOT_FOUND;
-}
-
-const char *log_level_str(enum log_level level)
-{
-	return levels[level].name;
 }
 
 bool log_limit_pass(struct log_limit *limit, unsigned *ret_suppressed)

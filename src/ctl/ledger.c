@@ -14,7 +14,6 @@
 #include <nonos/encode.h>
 #include <nonos/err.h>
 #include <nonos/json_set.h>
-#include <nonos/mem.h>
 
 #include "sign.h"
 
@@ -51,7 +50,8 @@ void object_put_tokens(json_t *fields, const char *name, const char *tokens)
 	}
 }
 
-int object_template(json_t **ret, const struct invocation *in, const char *type, const json_t *fields)
+/* Ask the daemon for {"domain", "primaryType", "message"}; *ret is the caller's. */
+static int object_template(json_t **ret, const struct invocation *in, const char *type, const json_t *fields)
 {
 	int64_t valid = param_integer(in->params, "valid", param_text(in->params, "cold") ? VALID_COLD_S : VALID_S);
 	char *text = json_dumps(fields, JSON_COMPACT);
@@ -91,7 +91,8 @@ int object_expect(const json_t *object, const char *type, const json_t *fields)
 	return EXIT_OK;
 }
 
-int object_submit(const struct invocation *in, const json_t *object)
+/* Submit a signed object and print the receipt. */
+static int object_submit(const struct invocation *in, const json_t *object)
 {
 	char *text = json_dumps(object, JSON_COMPACT);
 	json_t *params = json_pack("{s:s}", "object", text), *answer;

@@ -14,9 +14,6 @@ int object_signer(struct eth_addr *ret, const struct invocation *in, const char 
 /* An amount given in tokens, in base units. */
 void object_put_tokens(json_t *fields, const char *name, const char *tokens);
 
-/* Ask the daemon for {"domain", "primaryType", "message"}; *ret is the caller's. */
-int object_template(json_t **ret, const struct invocation *in, const char *type, const json_t *fields);
-
 /*
  * Whether an object that the daemon made is of `type` and says what was asked for in `fields`. A daemon that was
  * taken over must not get anything else signed with the key of somebody's money.
@@ -28,8 +25,5 @@ int object_make(const struct invocation *in, const char *type, json_t *fields);
 
 /* Sign, submit and print; takes over `object`. */
 int object_finish(const struct invocation *in, json_t *object);
-
-/* Submit a signed object and print the receipt. */
-int object_submit(const struct invocation *in, const json_t *object);
 
 #endif

@@ -102,7 +102,8 @@ static int check_choice(const struct invocation *in)
 			"--cold FILE when the key is elsewhere");
 }
 
-int sign_secret(struct secret **ret, const struct invocation *in)
+/* Get the secret key that "key" or "key_file" names. */
+static int sign_secret(struct secret **ret, const struct invocation *in)
 {
 	const char *name = param_text(in->params, "key"), *path = param_text(in->params, "key_file");
 	uint8_t raw[ETH_SECRET_LEN];

@@ -61,9 +61,6 @@ int sign_with(uint8_t ret_sig[ETH_SIG_LEN], struct eth_addr *ret_signer, const s
 int sign_document(uint8_t ret_sig[ETH_SIG_LEN], struct eth_addr *ret_signer, const struct invocation *in,
 		  const json_t *object, const struct typed_hashes *h);
 
-/* Get the secret key that "key" or "key_file" names. */
-int sign_secret(struct secret **ret, const struct invocation *in);
-
 /* The 65 bytes of hexadecimal text. */
 int sign_parse_signature(uint8_t ret[ETH_SIG_LEN], const char *text);
 

@@ -38,11 +38,6 @@ const char *option_key(enum option_id id)
 	return options[id].key;
 }
 
-const char *option_sentence(enum option_id id)
-{
-	return options[id].sentence;
-}
-
 bool option_is_live(enum option_id id)
 {
 	return options[id].flags & OPT_LIVE;

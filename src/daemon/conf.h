@@ -123,10 +123,9 @@ int config_parse_network(struct config *c, struct config_report *rep, const char
 
 void config_free(struct config *c);
 
-/* Section, key and sentence of an option, and whether it may change while running. */
+/* Section and key of an option, and whether it may change while running. */
 const char *option_section(enum option_id id);
 const char *option_key(enum option_id id);
-const char *option_sentence(enum option_id id);
 bool option_is_live(enum option_id id);
 
 /* As the file would have it; repeated values joined by a newline. Borrowed. */

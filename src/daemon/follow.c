@@ -503,7 +503,8 @@ void follow_tick(struct follow *f, uint32_t interval_s, uint32_t ahead_s)
 	fetch(f, "/checkpoint", CHECKPOINT_MAX, on_checkpoint);
 }
 
-void follow_hurry(struct follow *f)
+/* Ask at the next tick. */
+static void follow_hurry(struct follow *f)
 {
 	if (!f->failures)
 		f->next_ms = 0;

@@ -33,9 +33,6 @@ void follow_free(struct follow *f);	/* NULL is fine */
 /* About once a second: asks for news when it is time. */
 void follow_tick(struct follow *f, uint32_t interval_s, uint32_t ahead_s);
 
-/* Ask now. */
-void follow_hurry(struct follow *f);
-
 /* Entries are applied that no checkpoint covers yet: what the ledger says now may still be lost. */
 bool follow_is_syncing(const struct follow *f);
 

@@ -169,9 +169,6 @@ int keeper_renew_link(struct keeper *k);
 /* Each second: divide the bandwidth by what each worker uses of it. */
 void keeper_share_rate(struct keeper *k);
 
-/* One worker's share of the limits, which are per daemon. */
-void keeper_share_limits(struct relay_limits *ret, const struct config *c, unsigned n_workers);
-
 /* -- keeper_dir.c: what the network is told, and tells ------------------------ */
 
 int keeper_directory_start(struct keeper *k, char *err, size_t err_cap);

@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include <nonos/clock.h>
-#include <nonos/err.h>
 #include <nonos/log.h>
 #include <nonos/rand.h>
 
@@ -57,7 +56,8 @@ static uint64_t worker_memory(const struct config *c, unsigned n)
 	return (total - own) / n;
 }
 
-void keeper_share_limits(struct relay_limits *ret, const struct config *c, unsigned n)
+/* One worker's share of the limits, which are per daemon. */
+static void share_limits(struct relay_limits *ret, const struct config *c, unsigned n)
 {
 	*ret = (struct relay_limits){
 		.bandwidth_rate = c->bandwidth_rate / n,
@@ -156,7 +156,7 @@ static void feed_config_one(struct keeper *k, unsigned index)
 	uint8_t buf[FRAME_PAYLOAD_MAX];
 	struct wr body = wr_init(buf, sizeof(buf));
 
-	keeper_share_limits(&rc.limits, c, team_size(k->team));
+	share_limits(&rc.limits, c, team_size(k->team));
 	part_of(k, index, &rc.limits.bandwidth_rate, &rc.limits.bandwidth_burst);
 	message_config_write(&body, &rc);
 	send_to(k, (int)index, MSG_CONFIG, &body, -1);

@@ -67,17 +67,6 @@ static void put_labelled(struct metrics_text *t, const char *key, const char *va
 	put_signed(t, labels, v);
 }
 
-void metrics_put_tokens(struct metrics_text *t, const char *labels, const struct metrics_tokens *v)
-{
-	char text[AMOUNT_TEXT_CAP];
-
-	if (!v->known)
-		return;
-	amount_token_text(text, v->amount);
-	put_name(t, "", labels);
-	evbuffer_add_printf(t->out, "%s\n", text);
-}
-
 /* -- samples out of counters -------------------------------------------------- */
 
 static void put_list(struct metrics_text *t, const uint64_t *values, enum count_list list, size_t n,
@@ -259,7 +248,6 @@ void metrics_format(struct evbuffer *out, const struct metrics_facts *f)
 #define GAUGES(field, list, labels, key) TOTALS(field, list, labels, key)
 #define HISTOGRAM(field, sum_ms) put_histogram(&t, c->field, c->sum_ms);
 #define FACT(name, labels) put_fact(&t, labels, f->name);
-#define TOKENS(name, labels) metrics_put_tokens(&t, labels, &f->name);
 #define SOURCE(function) put_##function(&t, f);
 #include <nonos/metrics.def>
 }

@@ -9,7 +9,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <nonos/amount.h>
 #include <nonos/directory.h>
 #include <nonos/relay.h>
 
@@ -30,11 +29,6 @@ struct metrics_process {
 	struct sandbox_state sandbox;
 };
 
-struct metrics_tokens {
-	bool known;
-	struct amount amount;
-};
-
 /* The metric whose samples are being written. */
 struct metrics_text {
 	struct evbuffer *out;
@@ -52,9 +46,8 @@ struct metrics_facts {
 	struct consensus_status consensus;
 	struct authority_status authorities[METRICS_AUTHORITIES_MAX];
 	size_t n_authorities;
-	/* One for each FACT and TOKENS row of metrics.def. */
+	/* One for each FACT row of metrics.def. */
 #define FACT(name, labels) int64_t name;
-#define TOKENS(name, labels) struct metrics_tokens name;
 #include <nonos/metrics.def>
 };
 
@@ -63,9 +56,6 @@ void metrics_facts_init(struct metrics_facts *f);
 
 /* Append the whole text. */
 void metrics_format(struct evbuffer *out, const struct metrics_facts *f);
-
-/* The sample of a TOKENS row: exact, in tokens. */
-void metrics_put_tokens(struct metrics_text *t, const char *labels, const struct metrics_tokens *v);
 
 /*
  * A label's value between its quotes: backslash, quote and newline escaped, other

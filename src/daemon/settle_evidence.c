@@ -23,21 +23,6 @@ enum settle_match settle_match(const struct measured *m, const struct settle_rel
 	return SETTLE_COUNTED;
 }
 
-const char *settle_match_text(enum settle_match m)
-{
-	switch (m) {
-	case SETTLE_COUNTED:
-		return "it is counted";
-	case SETTLE_NOT_RUNNING:
-		return "no consensus of the epoch lists it Running";
-	case SETTLE_MICRODESC_MISSING:
-		return "its microdescriptor has not come yet, which says who it is";
-	case SETTLE_OTHER_IDENTITY:
-		return "its fingerprint belongs to another Ed25519 identity than the one registered";
-	}
-	return "?";
-}
-
 /* -- families --------------------------------------------------------------------------- */
 
 /* One relay that counts, and the tree it is in: `up` leads to the lowest fingerprint of its family. */

@@ -30,9 +30,6 @@ enum settle_match {
 
 enum settle_match settle_match(const struct measured *m, const struct settle_relay *relay);
 
-/* A sentence for its operator. */
-const char *settle_match_text(enum settle_match m);
-
 /*
  * ERR_AGAIN, with *ret_missing: the microdescriptor of that relay (of `relays`) is missing here, so
  * the evidence would not be what others write. With `ret_missing` NULL such relays are left out.

@@ -2,7 +2,6 @@
 
 #include "team.h"
 
-#include <errno.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
@@ -434,11 +433,6 @@ void team_free(struct team *t)
 unsigned team_size(const struct team *t)
 {
 	return t->n;
-}
-
-bool team_is_ready(const struct team *t)
-{
-	return all_are(t, MEMBER_READY);
 }
 
 void team_status(const struct team *t, unsigned index, struct member_status *ret)

@@ -92,7 +92,6 @@ void team_reap(struct team *t);
 void team_tick(struct team *t);
 
 unsigned team_size(const struct team *t);
-bool team_is_ready(const struct team *t);
 void team_status(const struct team *t, unsigned index, struct member_status *ret);
 const char *member_state_str(enum member_state state);
 

@@ -14,7 +14,6 @@
 
 #include <nonos/clock.h>
 #include <nonos/err.h>
-#include <nonos/rand.h>
 
 #include "../../relay/counters.h"
 #include "../../src/daemon/metrics.h"
@@ -133,23 +132,6 @@ static void test_facts(void **state)
 	free(text);
 }
 
-/* Exact, far beyond what a double holds. */
-static void test_tokens(void **state)
-{
-	struct metrics_text t = { .out = evbuffer_new(), .name = "x" };
-	struct metrics_tokens v = { .amount = { 1, 1 } };
-	const char *want = "x{a=\"b\"} 18.446744073709551617\n";
-
-	(void)state;
-	metrics_put_tokens(&t, "", &v);
-	assert_int_equal(evbuffer_get_length(t.out), 0);
-	v.known = true;
-	metrics_put_tokens(&t, "a=\"b\"", &v);
-	assert_int_equal(evbuffer_get_length(t.out), strlen(want));
-	assert_memory_equal(evbuffer_pullup(t.out, -1), want, strlen(want));
-	evbuffer_free(t.out);
-}
-
 /* -- places in rows -------------------------------------------------------------- */
 
 static void test_places(void **state)
@@ -195,7 +177,6 @@ int main(void)
 		cmocka_unit_test(test_label),
 		cmocka_unit_test(test_format),
 		cmocka_unit_test(test_facts),
-		cmocka_unit_test(test_tokens),
 		cmocka_unit_test(test_places),
 	};
 
