@@ -3,7 +3,6 @@
 
 #include "epoch.h"
 
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 

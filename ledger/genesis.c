@@ -2,7 +2,6 @@
 
 #include <nonos/genesis.h>
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

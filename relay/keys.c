@@ -13,7 +13,6 @@
 #include <nonos/err.h>
 #include <nonos/file.h>
 #include <nonos/link_auth.h>
-#include <nonos/mem.h>
 #include <nonos/rand.h>
 #include <nonos/secret.h>
 

@@ -4,9 +4,7 @@
 #include "memory.h"
 
 #include <fcntl.h>
-#include <inttypes.h>
 #include <malloc.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 

@@ -7,7 +7,6 @@
 #include "stream.h"
 
 #include <stdlib.h>
-#include <unistd.h>
 
 #include <event2/buffer.h>
 

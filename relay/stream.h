@@ -15,8 +15,6 @@
 #include <event2/event.h>
 #include <event2/event_struct.h>
 
-#include <nonos/addr.h>
-
 #include "flow.h"
 #include "relay_msg.h"
 #include "stream_table.h"

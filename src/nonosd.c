@@ -9,8 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <nonos/log.h>
-
 #include "daemon/conf.h"
 #include "daemon/import.h"
 #include "daemon/keeper.h"

@@ -29,8 +29,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <nonos/kdf.h>
-
 struct backup;
 struct secret;
 

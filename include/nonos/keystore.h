@@ -16,7 +16,6 @@
 #include <stdint.h>
 
 #include <nonos/eth_sig.h>
-#include <nonos/kdf.h>
 
 struct secret;
 

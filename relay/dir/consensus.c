@@ -9,7 +9,6 @@
 #include <arpa/inet.h>
 
 #include <nonos/crypto.h>
-#include <nonos/encode.h>
 #include <nonos/err.h>
 #include <nonos/mem.h>
 

@@ -15,7 +15,6 @@
 #include <nonos/encode.h>
 #include <nonos/err.h>
 #include <nonos/log.h>
-#include <nonos/mem.h>
 #include <nonos/rand.h>
 
 #include "microdesc.h"

@@ -4,7 +4,6 @@
 #include <nonos/backup.h>
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include <sodium.h>
@@ -12,6 +11,7 @@
 #include <nonos/bytes.h>
 #include <nonos/crypto.h>
 #include <nonos/err.h>
+#include <nonos/kdf.h>
 #include <nonos/mem.h>
 #include <nonos/rand.h>
 #include <nonos/secret.h>

@@ -4,7 +4,6 @@
 
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -13,6 +12,7 @@
 #include <nonos/crypto.h>
 #include <nonos/encode.h>
 #include <nonos/err.h>
+#include <nonos/kdf.h>
 #include <nonos/keccak.h>
 #include <nonos/mem.h>
 #include <nonos/rand.h>

@@ -2,7 +2,6 @@
 
 #include <nonos/commands.h>
 
-#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 

@@ -1,7 +1,7 @@
 /* claim verify. */
 #include "config.h"
 
-#include "sign.h"
+#include "ctl.h"
 
 #include <string.h>
 

@@ -17,8 +17,6 @@
 #include <nonos/err.h>
 #include <nonos/mem.h>
 
-#include "../daemon/conf_edit.h"
-
 enum { MEGA = 1000000, DISK_FAIL_MB = 50, DISK_WARN_MB = 500, DAY_S = 86400, EXPIRY_WARN_DAYS = 7 };
 
 static const char default_config[] = NONOS_SYSCONFDIR "/nonosd.conf";

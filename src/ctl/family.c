@@ -3,8 +3,6 @@
 
 #include "ctl.h"
 
-#include <unistd.h>
-
 #include <nonos/crypto.h>
 #include <nonos/family.h>
 

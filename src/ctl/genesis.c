@@ -12,7 +12,6 @@
 #include <nonos/err.h>
 #include <nonos/jcs.h>
 #include <nonos/ledger.h>
-#include <nonos/mem.h>
 
 static void set_hex(json_t *object, const char *name, const uint8_t *data, size_t len)
 {

@@ -7,11 +7,9 @@
 #include "ctl.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include <nonos/clock.h>
 #include <nonos/encode.h>
 #include <nonos/err.h>
 #include <nonos/ledger.h>

@@ -8,7 +8,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <nonos/crypto.h>
 #include <nonos/encode.h>
 #include <nonos/err.h>
 #include <nonos/file.h>

@@ -5,7 +5,6 @@
 
 #include <string.h>
 
-#include <nonos/err.h>
 #include <nonos/rewards.h>
 
 enum { NETWORK_FILE_MAX = 256 << 20 };

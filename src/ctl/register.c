@@ -10,8 +10,6 @@
 
 #include <string.h>
 
-#include "sign.h"
-
 #include <nonos/json_set.h>
 
 static int ask_binding(json_t **ret, const struct invocation *in, const struct eth_addr *operator)

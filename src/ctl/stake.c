@@ -5,8 +5,6 @@
 
 #include <string.h>
 
-#include "sign.h"
-
 #include <nonos/json_set.h>
 
 /* "0x" and lower-case digits of a checked parameter. */

@@ -3,7 +3,6 @@
 #include "svg.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
 #include <nonos/mem.h>
 

@@ -3,11 +3,8 @@
 
 #include "keeper.h"
 
-#include <inttypes.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include <nonos/clock.h>
 #include <nonos/encode.h>
 #include <nonos/epochs.h>
 #include <nonos/err.h>

@@ -4,7 +4,6 @@
 #include "conf.h"
 #include "conf_priv.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

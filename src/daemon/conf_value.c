@@ -10,7 +10,6 @@
 #include <nonos/err.h>
 #include <nonos/eth_sig.h>
 #include <nonos/family.h>
-#include <nonos/log.h>
 #include <nonos/mem.h>
 #include <nonos/policy.h>
 

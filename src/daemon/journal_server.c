@@ -2,7 +2,6 @@
 
 #include "journal_server.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -3,8 +3,6 @@
 
 #include "keeper.h"
 
-#include <stdio.h>
-
 #include <nonos/err.h>
 #include <nonos/log.h>
 

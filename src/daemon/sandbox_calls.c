@@ -10,7 +10,6 @@
 
 #if defined(HAVE_SECCOMP) && !defined(NONOS_SANITIZED)
 
-#include <fcntl.h>
 #include <seccomp.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>

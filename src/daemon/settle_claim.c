@@ -12,7 +12,6 @@
 #include <string.h>
 
 #include <nonos/clock.h>
-#include <nonos/encode.h>
 #include <nonos/epochs.h>
 #include <nonos/err.h>
 #include <nonos/json_set.h>

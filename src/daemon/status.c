@@ -16,7 +16,6 @@
 
 #include "answer.h"
 #include "attention.h"
-#include "counters.h"
 #include "process.h"
 
 /* "Fast Guard Running" as a list. */

@@ -14,7 +14,6 @@
 
 #include <event2/event.h>
 
-#include <nonos/clock.h>
 #include <nonos/err.h>
 #include <nonos/mem.h>
 

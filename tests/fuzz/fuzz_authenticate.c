@@ -5,7 +5,6 @@
 #include <stdlib.h>
 
 #include <nonos/crypto.h>
-#include <nonos/err.h>
 #include <nonos/link_auth.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 
 #include <nonos/epochs.h>
-#include <nonos/err.h>
 #include <nonos/jcs.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);

@@ -13,7 +13,6 @@
 
 #include <nonos/bytes.h>
 #include <nonos/clock.h>
-#include <nonos/mem.h>
 
 #include "../../relay/flow.h"
 #include "../unit/edge_fakes.h"

@@ -10,7 +10,6 @@
 #include <nonos/clock.h>
 #include <nonos/crypto.h>
 #include <nonos/mem.h>
-#include <nonos/rand.h>
 
 #include "../../relay/link_handshake.h"
 #include "../../relay/link.h"

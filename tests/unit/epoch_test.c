@@ -11,7 +11,6 @@
 #include <cmocka.h>
 
 #include <nonos/clock.h>
-#include <nonos/err.h>
 
 static json_t *three_auditors(void)
 {

@@ -10,7 +10,6 @@
 #include <cmocka.h>
 #include <event2/event.h>
 
-#include <nonos/clock.h>
 #include <nonos/err.h>
 #include <nonos/mem.h>
 

@@ -12,7 +12,6 @@
 #include <cmocka.h>
 
 #include <nonos/clock.h>
-#include <nonos/encode.h>
 #include <nonos/err.h>
 #include <nonos/mem.h>
 

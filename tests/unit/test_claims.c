@@ -10,9 +10,7 @@
 
 #include <cmocka.h>
 
-#include <nonos/clock.h>
 #include <nonos/err.h>
-#include <nonos/jcs.h>
 
 #include "epoch_test.h"
 

@@ -15,7 +15,6 @@
 #include <cmocka.h>
 
 #include <nonos/crypto.h>
-#include <nonos/encode.h>
 #include <nonos/err.h>
 #include <nonos/mem.h>
 

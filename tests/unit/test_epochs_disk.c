@@ -21,7 +21,6 @@
 
 #include <nonos/clock.h>
 #include <nonos/crypto.h>
-#include <nonos/err.h>
 #include <nonos/jcs.h>
 #include <nonos/log.h>
 #include <nonos/rand.h>

@@ -10,7 +10,6 @@
 
 #include <nonos/err.h>
 #include <nonos/eth_sig.h>
-#include <nonos/keccak.h>
 
 #include "vectors.h"
 

@@ -13,7 +13,6 @@
 #include <cmocka.h>
 
 #include <nonos/crypto.h>
-#include <nonos/encode.h>
 #include <nonos/err.h>
 #include <nonos/family.h>
 #include <nonos/keys.h>

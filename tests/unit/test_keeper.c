@@ -16,7 +16,6 @@
 #include <nonos/err.h>
 
 #include "../../src/daemon/bandwidth.h"
-#include "../../src/daemon/conf.h"
 #include "../../src/daemon/own_addr.h"
 #include "../../src/daemon/team.h"
 

@@ -13,7 +13,7 @@
 
 #include <nonos/crypto.h>
 #include <nonos/err.h>
-#include <nonos/file.h>
+#include <nonos/kdf.h>
 #include <nonos/keystore.h>
 #include <nonos/secret.h>
 

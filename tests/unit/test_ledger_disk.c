@@ -21,7 +21,6 @@
 
 #include <cmocka.h>
 
-#include <nonos/clock.h>
 #include <nonos/err.h>
 #include <nonos/log.h>
 #include <nonos/rand.h>

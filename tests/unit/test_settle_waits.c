@@ -14,8 +14,6 @@
 #include <event2/event.h>
 
 #include <nonos/clock.h>
-#include <nonos/epochs.h>
-#include <nonos/err.h>
 #include <nonos/log.h>
 #include <nonos/mem.h>
 #include <nonos/secret.h>

@@ -11,7 +11,6 @@
 #include <cmocka.h>
 
 #include <nonos/clock.h>
-#include <nonos/crypto.h>
 #include <nonos/dir_doc.h>
 #include <nonos/err.h>
 #include <nonos/mem.h>

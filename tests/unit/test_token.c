@@ -16,7 +16,6 @@
 
 #include <nonos/clock.h>
 #include <nonos/control.h>
-#include <nonos/encode.h>
 #include <nonos/err.h>
 #include <nonos/token.h>
 
