@@ -45,7 +45,7 @@ class Terminal:
 
 
 def check_pages(t, nickname):
-    seen = t.wait("attention")
+    seen = t.wait("running, up")
     lines = seen.split("\n")[:24]
     expect("the first line", nickname in lines[0] and "running" in lines[0], seen)
     expect("both graphs", re.search(r"read \d.*max.*written \d.*max", seen), seen)
