@@ -18,6 +18,7 @@
 #include "doc_read.h"
 
 #define DIVIDER_MAX INT64_C(1000000000000000)
+#define WEIGHT_MAX INT64_C(1000000000000000)	/* of a tier: as many as there can be relays add up */
 
 static struct float64 of_integer(int64_t v)
 {
@@ -101,8 +102,9 @@ static int read_tiers(struct anyone_config *c, char *why, const json_t *tiers)
 		struct amount n;
 
 		if (amount_parse(&n, days, strlen(days)) < 0 || n.hi || read_number(&t->weight, weight) < 0 ||
-		    float64_less(t->weight, of_integer(0)))
-			return doc_fail(why, "config.Modifiers.Uptime.Tiers: days and their weight are numbers not below 0");
+		    float64_less(t->weight, of_integer(0)) || float64_less(of_integer(WEIGHT_MAX), t->weight))
+			return doc_fail(why, "config.Modifiers.Uptime.Tiers: days and their weight are numbers from 0, a weight to %" PRId64,
+					WEIGHT_MAX);
 		t->days = n.lo;
 	}
 	return 0;

@@ -10,6 +10,12 @@ from ctl_lab import ctl, expect, finish, good, read, refuse, write
 HOLDER = "0x7E5F4552091A69125d5DfCb7b8C2659029395Bdf"		# of the key 1
 
 
+def anyone(power):
+    """A configuration of anyone-1. With much of a power, a large family rates more than a number holds."""
+    return json.dumps({"TokensPerSecond": "1", "Modifiers": {"Network": {"Share": 1}},
+                       "Multipliers": {"Family": {"Enabled": True, "Offset": 0.02, "Power": power}}})
+
+
 def check_genesis(folder):
     path, key = os.path.join(folder, "genesis.json"), os.path.join(folder, "writer.key")
     new = ("genesis", "new", path, "--name", "test", "--holder", HOLDER, "--key", key, "--origin", "example.org/j", "--time", "1800000000")
@@ -42,11 +48,14 @@ def check_genesis(folder):
                                  ("float", lambda d: d.update(time=1.5), "whole numbers"),
                                  ("log", lambda d: d.update(log="example.org/j+00000000+AAAA"), "log"),
                                  ("policy", lambda d: d.update(policy="none"), "policy"),
+                                 ("anyone", lambda d: d.update(policy="anyone-1", anyone=anyone(3.5)), "range"),
                                  ("burn", lambda d: d["burn"].update(minPpm=1), "burn")):
         bad = json.loads(text)
         change(bad)
         write(other, json.dumps(bad))
         refuse(f"bad {what}", 1, needle, "genesis", "check", other)
+    write(other, json.dumps({**json.loads(text), "policy": "anyone-1", "anyone": anyone(0.7)}))
+    good("anyone-1", "genesis", "check", other)
     return text
 
 

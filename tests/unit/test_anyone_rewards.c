@@ -160,6 +160,8 @@ static void refused(void **state)
 		{ CONFIG(NET ",\"ExitBonus\":{\"Enabled\":true,\"Share\":0.6}"), "{}", "more than 1" },
 		{ CONFIG(NET ",\"ExitBonus\":{\"Share\":0.6}"), "{}", "Enabled" },
 		{ CONFIG(NET ",\"Uptime\":{\"Enabled\":true,\"Share\":0.1,\"Tiers\":{\"x\":1}}"), "{}", "Tiers" },
+		{ CONFIG(NET ",\"Uptime\":{\"Enabled\":true,\"Share\":0.1,\"Tiers\":{\"3\":-0.5}}"), "{}", "Tiers" },
+		{ CONFIG(NET ",\"Uptime\":{\"Enabled\":true,\"Share\":0.1,\"Tiers\":{\"3\":1.0000000000001e15}}"), "{}", "Tiers" },
 		{ CONFIG(NET), "[]", "scores" },
 		{ CONFIG(NET), "{\"abc\":{}}", "fingerprint" },
 		{ CONFIG(NET), "{\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\":{}}", "fingerprint" },
