@@ -52,6 +52,19 @@ static void strict_verifier(void **state)
 	json_decref(doc);
 }
 
+/* r, s and v apart, and as EIP-2098 packs them: the bit of v on top of s. */
+static void check_parts(const json_t *c, const uint8_t sig[ETH_SIG_LEN])
+{
+	uint8_t compact[64];
+
+	vector_expect(c, "r", sig, 32);
+	vector_expect(c, "s", sig + 32, 32);
+	assert_int_equal(sig[64], json_integer_value(json_object_get(c, "v")));
+	memcpy(compact, sig, sizeof(compact));
+	compact[32] |= (uint8_t)((sig[64] - 27) << 7);
+	vector_expect(c, "compact", compact, sizeof(compact));
+}
+
 /* Signing is deterministic, so it must give the bytes that two other libraries gave. */
 static void signing(void **state)
 {
@@ -70,13 +83,14 @@ static void signing(void **state)
 		assert_true(eth_addr_eq(&found, &signer));
 		assert_int_equal(eth_sig_sign(got, secret, digest), 0);
 		assert_memory_equal(got, want, 65);
+		check_parts(c, got);
 		assert_int_equal(eth_sig_verify(&signer, digest, got, 65), 0);
 		assert_int_equal(vector_get(want, sizeof(want), c, "malleableTwin"), 65);
 		assert_int_equal(eth_sig_recover(&found, digest, want, 65), ERR_MALFORMED);
 		digest[0] ^= 1;
 		assert_int_equal(eth_sig_verify(&signer, digest, got, 65), ERR_AUTH);
 	}
-	assert_true(i > 90);
+	assert_int_equal(i, 92);
 	json_decref(doc);
 }
 

@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include <nonos/crypto.h>
 #include <nonos/err.h>
 #include <nonos/jcs.h>
 #include <nonos/keccak.h>
@@ -50,6 +51,8 @@ static void published_vectors(void **state)
 		keccak256(got_hash, got, got_len);
 		assert_int_equal(vector_get(hash, sizeof(hash), c, "keccak256"), 32);
 		assert_memory_equal(got_hash, hash, 32);
+		sha256(got_hash, got, got_len);
+		vector_expect(c, "sha256", got_hash, 32);
 		assert_int_equal(jcs_read_canonical(&v, got, got_len), 0);
 		assert_true(json_equal(v, json_object_get(c, "value")));
 		json_decref(v);

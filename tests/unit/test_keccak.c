@@ -33,6 +33,8 @@ static void published_vectors(void **state)
 		assert_memory_not_equal(got, want, 32);
 		sha3_256(got, data, len);
 		assert_memory_equal(got, want, 32);
+		sha256(got, data, len);
+		vector_expect(c, "sha256", got, 32);
 	}
 	assert_true(i > 20);
 	json_decref(doc);
