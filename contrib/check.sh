@@ -126,11 +126,8 @@ step_sanitize() {
 # Bundles of claims before a verifier made of npm packages, pinned in tests/js.
 step_js() {
 	[ -x "$ROOT/build/release/nonosctl" ] || build release --enable-werror || return
-	# shellcheck disable=SC2086
-	{ command -v node && command -v npm; } >/dev/null || packages_install $PACKAGES_JS
-	mkdir -p "$ROOT/build/js"
-	cp "$ROOT"/tests/js/package.json "$ROOT"/tests/js/package-lock.json "$ROOT/build/js"
-	if attempt js-packages npm ci --prefix "$ROOT/build/js" --no-audit --no-fund &&
+	js_tools
+	if attempt js-packages js_packages &&
 		attempt js make -C "$ROOT/build/release" check TESTS=tests/check_claims.py &&
 		grep -q 'before two judges' "$ROOT/build/release/tests/check_claims.log"; then
 		count 1 0

@@ -1,5 +1,6 @@
 """The part of demo.sh after the build: network, download, what each relay carried, what each earned."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -63,14 +64,16 @@ def verify_elsewhere(bundle):
     root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     packages = os.environ.get("NONOS_JS", os.path.join(root, "build", "js"))
     if not shutil.which("node") or not os.path.isdir(os.path.join(packages, "node_modules")):
-        say("node, or build/js of \"contrib/check.sh js\", is not here: no second verifier")
+        say("node, or its packages in build/js, are not here (\"contrib/check.sh js\" fetches them): no second verifier")
         return
     run = subprocess.run(["node", os.path.join(root, "tests", "js", "verify_claim.mjs"),
                           os.path.join(root, "ledger", "nonos-eip712.json"), bundle],
                          capture_output=True, text=True, timeout=120, env=dict(os.environ, NONOS_JS=packages))
     if run.returncode:
         raise TornetError("the verifier made of npm packages refuses the claim: %s" % run.stderr[-500:])
-    say("viem, ethers and OpenZeppelin's Merkle tree accept it, too: %s" % run.stdout.strip()[:120])
+    told = json.loads(run.stdout)
+    say("a second verifier, of viem, ethers and OpenZeppelin's Merkle tree, accepts it, too: %s tokens of %s up to epoch %s" % (
+        tokens(told["amount"]), told["account"], told["epoch"]))
 
 
 def earn(money):
@@ -87,8 +90,12 @@ def earn(money):
     money.wait_height("ours2", money.ctl("ledger", "head")["height"])
     bundle = os.path.join(money.home, "claim.json")
     receipt = money.net.ctl("ours2", "rewards", "claim", "--out", bundle, "--key-file", money.key("operator2"))
-    say("operator2 claimed %s tokens; entry %d of the journal" % (
-        tokens(receipt["message"]["cumulativeAmount"]), receipt["index"]))
+    account, amount = receipt["message"]["recipient"], receipt["message"]["cumulativeAmount"]
+    say("operator2, %s, claimed %s tokens: entry %d of the journal" % (account, tokens(amount), receipt["index"]))
+    claims = money.net.ctl("ours2", "rewards", "claims", account)
+    say("nonosctl rewards claims: earned %s, claimed %s; the claim is %s" % (
+        tokens(claims["earned"]), tokens(claims["claimed"]), claims["claims"][0]["state"]))
+    say("the proof is a file for anybody; without a daemon, nonosctl claim verify claim.json --genesis genesis.json:")
     subprocess.run([nonos_tool("nonosctl"), "claim", "verify", bundle, "--genesis", money.genesis],
                    check=True, timeout=60)
     verify_elsewhere(bundle)

@@ -53,6 +53,21 @@ packages_install() {
 	[ -z "$failed" ] || die "apt-get could not install them"
 }
 
+# node and npm, from wherever they are.
+js_tools() {
+	# shellcheck disable=SC2086
+	{ command -v node && command -v npm; } >/dev/null || packages_install $PACKAGES_JS
+}
+
+# The npm packages that tests/js pins, in build/js; fetched once.
+js_packages() {
+	cmp -s "$ROOT/tests/js/package-lock.json" "$ROOT/build/js/fetched" && return
+	mkdir -p "$ROOT/build/js"
+	cp "$ROOT"/tests/js/package.json "$ROOT"/tests/js/package-lock.json "$ROOT/build/js"
+	npm ci --prefix "$ROOT/build/js" --no-audit --no-fund &&
+		cp "$ROOT/tests/js/package-lock.json" "$ROOT/build/js/fetched"
+}
+
 # build_tree NAME CONFIGURE-ARGUMENTS... : configure once, then make, in build/NAME.
 build_tree() {
 	tree=$ROOT/build/$1

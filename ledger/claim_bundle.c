@@ -166,10 +166,10 @@ static int read_entry(struct parts *p, char *why, const json_t *entry)
 static int read_parts(struct parts *p, char *why, const json_t *bundle)
 {
 	const char *name = json_string_value(json_object_get(bundle, "format"));
-	int r = doc_only(why, "the bundle", bundle, DOC_MEMBERS("format", "account", "amount", "proof", "entry", "log", "genesis"));
+	int r = name && strcmp(name, format) == 0 ? 0 : doc_fail(why, "not the bundle of a claim: its format is not \"%s\"", format);
 
-	if (r == 0 && (!name || strcmp(name, format) != 0))
-		r = doc_fail(why, "its format is not \"%s\"", format);
+	if (r == 0)
+		r = doc_only(why, "the bundle", bundle, DOC_MEMBERS("format", "account", "amount", "proof", "entry", "log", "genesis"));
 	if (r == 0)
 		r = doc_address(&p->leaf.account, why, "the bundle", bundle, "account");
 	if (r == 0)

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <nonos/clock.h>
 #include <nonos/encode.h>
 #include <nonos/err.h>
 #include <nonos/json_set.h>
@@ -68,6 +69,7 @@ static int draft(struct ledger *l, json_t **ret, char *why, const struct evidenc
 
 static int check_next(struct ledger *l, char *why, const struct evidence *e, uint64_t now)
 {
+	char until[CLOCK_TEXT_CAP], today[CLOCK_TEXT_CAP];
 	uint64_t next;
 	int r = epoch_next(l, &next);
 
@@ -79,7 +81,8 @@ static int check_next(struct ledger *l, char *why, const struct evidence *e, uin
 	}
 	r = epoch_check_times(l->genesis, e, why);
 	if (r == 0 && now < (uint64_t)e->to) {
-		doc_fail(why, "epoch %" PRIu64 " ends at %" PRId64 ", and it is %" PRIu64 " now", e->epoch, e->to, now);
+		doc_fail(why, "epoch %" PRIu64 " ends at %s, and it is %s now", e->epoch, clock_text(until, (uint64_t)e->to),
+			 clock_text(today, now));
 		r = ERR_NOT_YET;
 	}
 	return r;

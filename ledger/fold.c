@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <nonos/clock.h>
 #include <nonos/err.h>
 #include <nonos/jcs.h>
 
@@ -78,6 +79,7 @@ static int check_signer(struct ledger *l, const struct object *o)
 static int check_until(struct ledger *l, const struct object *o)
 {
 	const char *name = o->fold->flags & FOLD_UNTIL ? "validUntil" : o->fold->flags & FOLD_DEADLINE ? "deadline" : NULL;
+	char end[CLOCK_TEXT_CAP], now[CLOCK_TEXT_CAP];
 	uint64_t until;
 
 	if (!name)
@@ -85,7 +87,8 @@ static int check_until(struct ledger *l, const struct object *o)
 	until = object_u64(o, name);
 	if (l->fold.time <= until)
 		return 0;
-	return ledger_refuse(l, REFUSED_EXPIRED, "%s is %" PRIu64 ", and it is %" PRIu64 " now", name, until, l->fold.time);
+	return ledger_refuse(l, REFUSED_EXPIRED, "%s is %s, and it is %s now", name, clock_text(end, until),
+			     clock_text(now, l->fold.time));
 }
 
 int ledger_next_nonce(struct ledger *l, uint64_t *ret, const struct eth_addr *signer)

@@ -7,12 +7,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <nonos/clock.h>
 #include <nonos/err.h>
 #include <nonos/mem.h>
 
 /* The epoch must be the next one, and over. */
 static int check_epoch(struct ledger *l, uint64_t epoch)
 {
+	char until[CLOCK_TEXT_CAP], now[CLOCK_TEXT_CAP];
 	uint64_t next, end;
 	int r = epoch_next(l, &next);
 
@@ -24,8 +26,8 @@ static int check_epoch(struct ledger *l, uint64_t epoch)
 		return ledger_refuse(l, REFUSED_EPOCH_RANGE, "epochs are closed in order, and the next is %" PRIu64, next);
 	end = genesis_epoch_start(l->genesis, epoch + 1);
 	if (fold_time(l) < end)
-		return ledger_refuse(l, REFUSED_EPOCH_RANGE, "epoch %" PRIu64 " ends at %" PRIu64 ", and it is %" PRIu64 " now", epoch,
-				     end, fold_time(l));
+		return ledger_refuse(l, REFUSED_EPOCH_RANGE, "epoch %" PRIu64 " ends at %s, and it is %s now", epoch,
+				     clock_text(until, end), clock_text(now, fold_time(l)));
 	return 0;
 }
 

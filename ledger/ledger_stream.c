@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include <nonos/err.h>
+#include <nonos/mem.h>
 
 #include "checkpoint.h"
 
@@ -155,22 +156,42 @@ static int import_line(struct import *m, uint64_t line, const char *text, size_t
 	return r;
 }
 
+/* As getline(), of lines that an export may have; *ret_len is 0 at the end. The file is a stranger's. */
+static int next_line(char **text, size_t *cap, size_t *ret_len, FILE *in)
+{
+	size_t len = 0;
+	int c = 0;
+
+	while (c != '\n' && (c = getc_unlocked(in)) != EOF) {
+		if (len == LEDGER_OBJECT_MAX)
+			return ERR_TOO_LONG;
+		if (len == *cap) {
+			*cap = *cap ? 2 * *cap : 4096;
+			*text = mem_resize(*text, *cap, 1);
+		}
+		(*text)[len++] = (char)c;
+	}
+	*ret_len = len;
+	return 0;
+}
+
 int ledger_import(struct ledger *l, uint64_t *ret_entries, FILE *in, char why[LEDGER_WHY_CAP])
 {
 	struct import m = { .l = l, .start = l->committed.tree.size, .sealed = true, .why = why };
 	uint64_t line = 0;
 	char *text = NULL;
-	size_t cap = 0;
-	ssize_t n;
+	size_t cap = 0, n;
 	int r = 0;
 
 	if (l->batch) {
 		snprintf(why, LEDGER_WHY_CAP, "a batch is open");
 		return ERR_STATE;
 	}
-	while (r == 0 && (n = getline(&text, &cap, in)) > 0)
-		r = import_line(&m, ++line, text, (size_t)n);
+	while (r == 0 && (r = next_line(&text, &cap, &n, in)) == 0 && n)
+		r = import_line(&m, ++line, text, n);
 	free(text);
+	if (r == ERR_TOO_LONG)
+		r = complain(&m, r, line + 1, "longer than any of an export", "");
 	if (r == 0 && ferror(in))
 		r = complain(&m, ERR_IO, line, "reading", strerror(errno));
 	if (r == 0 && line == 0)
@@ -188,10 +209,11 @@ int ledger_stream_genesis(struct genesis **ret, FILE *in, char why[LEDGER_WHY_CA
 {
 	struct journal_line j = { .genesis = NULL };
 	char *text = NULL, because[GENESIS_WHY_CAP];
-	size_t cap = 0;
-	ssize_t n = getline(&text, &cap, in);
-	int r = n > 0 ? journal_line_read(&j, text, (size_t)n) : ERR_MALFORMED;
+	size_t cap = 0, n = 0;
+	int r = next_line(&text, &cap, &n, in);
 
+	if (r == 0)
+		r = journal_line_read(&j, text, n);
 	free(text);
 	if (r < 0 || !j.genesis || fseek(in, 0, SEEK_SET) < 0) {
 		snprintf(why, LEDGER_WHY_CAP, "not a journal's export, whose first line is a genesis document");

@@ -148,12 +148,12 @@ int reward_epoch_read(struct reward_epoch **ret, char why[REWARD_WHY_CAP], const
 	struct reward_epoch *e = mem_new(sizeof(*e));
 	int r = ERR_MALFORMED;
 
-	if (doc_only(why, where, doc, DOC_MEMBERS("about", "policy", "params", "reserve", "consensuses", "relays", "expect")) < 0)
-		goto out;
 	if (!policy || strcmp(policy, "nonos-1") != 0) {
-		doc_fail(why, "policy is missing, or not \"nonos-1\"");
+		doc_fail(why, "not an epoch of nonos-1: policy is missing, or not \"nonos-1\"");
 		goto out;
 	}
+	if (doc_only(why, where, doc, DOC_MEMBERS("about", "policy", "params", "reserve", "consensuses", "relays", "expect")) < 0)
+		goto out;
 	r = reward_params_read(&e->params, why, json_object_get(doc, "params"));
 	if (r == 0)
 		r = doc_amount(&e->reserve, why, where, doc, "reserve");

@@ -126,11 +126,11 @@ static int try_splits(struct optimize *o, char *why, const struct reward_tier *t
 	return r;
 }
 
-/* Most first; of equal ones the shorter lock, then fewer relays. */
+/* The highest yield first, as far as it is shown; of equal ones the shorter lock, then fewer relays. */
 static int option_cmp(const void *a, const void *b)
 {
 	const struct option *x = a, *y = b;
-	int r = amount_cmp(y->due, x->due);
+	int r = x->yield_bp > y->yield_bp ? -1 : x->yield_bp < y->yield_bp;
 
 	if (r == 0)
 		r = x->tier->days < y->tier->days ? -1 : x->tier->days > y->tier->days;
@@ -195,8 +195,10 @@ static int check(struct optimize *o, char *why)
 		o->weight = mean_weight(e);
 	if (o->weight == 0)
 		return doc_fail(why, "nobody earns in the epoch that was taken, so a weight must be given");
-	if (amount_is_zero(o->amount) || o->weight > EVIDENCE_WEIGHT_MAX / e->seen)
-		return doc_fail(why, "the amount is zero, or the weight too large");
+	if (amount_is_zero(o->amount))
+		return doc_fail(why, "the amount is zero");
+	if (o->weight > EVIDENCE_WEIGHT_MAX / e->seen)
+		return doc_fail(why, "the weight is too large");
 	return 0;
 }
 
@@ -214,7 +216,10 @@ int stake_optimize(json_t **ret, char why[REWARD_WHY_CAP], const struct reward_e
 	for (size_t i = 0; i < e->params.n_tiers && r == 0; i++)
 		r = try_splits(o, why, &e->params.tiers[i]);
 	if (r == 0 && o->n == 0) {
-		doc_fail(why, "the amount is below the stake of the lowest tier, %s", e->params.tiers[0].name);
+		char least[AMOUNT_TEXT_CAP];
+
+		amount_token_text(least, e->params.tiers[0].stake);
+		doc_fail(why, "the lowest tier, %s, takes a stake of %s tokens", e->params.tiers[0].name, least);
 		r = ERR_NOT_FOUND;
 	}
 	if (r == 0) {

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <nonos/clock.h>
 #include <nonos/err.h>
 #include <nonos/mem.h>
 
@@ -79,6 +80,7 @@ static int left_of(struct ledger *l, struct amount *ret, const uint8_t id[STAKE_
 /* The stake must be there, be the signer's, and its lock over. */
 static int check_release(struct ledger *l, const struct object *o, const uint8_t id[STAKE_ID_LEN])
 {
+	char until[CLOCK_TEXT_CAP], now[CLOCK_TEXT_CAP];
 	struct eth_addr account;
 	uint64_t ends;
 	sqlite3_stmt *row;
@@ -92,8 +94,8 @@ static int check_release(struct ledger *l, const struct object *o, const uint8_t
 	if (r == ERR_NOT_FOUND || (r == 0 && !eth_addr_eq(&account, &o->signer)))
 		return ledger_refuse(l, REFUSED_STAKE_UNKNOWN, "the account has no stake of this stakeId");
 	if (r == 0 && fold_time(l) < ends)
-		return ledger_refuse(l, REFUSED_STAKE_LOCKED, "the lock ends at %" PRIu64 ", and it is %" PRIu64 " now", ends,
-				     fold_time(l));
+		return ledger_refuse(l, REFUSED_STAKE_LOCKED, "the lock ends at %s, and it is %s now", clock_text(until, ends),
+				     clock_text(now, fold_time(l)));
 	return r;
 }
 

@@ -54,7 +54,8 @@ int main(int argc, char **argv)
 	if (r == EXIT_OK)
 		r = run(&in, group);
 	json_decref(in.params);
-	if (fflush(stdout) != 0 || ferror(stdout))
+	/* A command that failed has said why. */
+	if ((fflush(stdout) != 0 || ferror(stdout)) && r == EXIT_OK)
 		return complain(EXIT_REFUSED, "writing the answer: %s", strerror(errno));
 	return r;
 }

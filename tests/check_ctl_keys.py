@@ -193,7 +193,7 @@ def check_signing(folder, pw):
     out = os.path.join(folder, "..", "whole")
     good("attach to a file", "object", "attach", path, "--signature", case["signature"], "--out", out)
     expect("the file", json.load(open(out, encoding="ascii")), whole)
-    refuse("not overwritten", 1, "File exists", "object", "attach", path, "--signature", case["signature"], "--out", out)
+    refuse("not overwritten", 1, "is there already", "object", "attach", path, "--signature", case["signature"], "--out", out)
 
 
 def copies_in_memory(pid, needles):
@@ -279,7 +279,7 @@ def check_ethers(folder, pw):
     made = good("for ethers", "key", "new", "forethers", "--light", *where)
     out = os.path.join(folder, "..", "exported")
     good("export", "key", "export", "forethers", out, "--keystore", folder)
-    refuse("export twice", 1, "File exists", "key", "export", "forethers", out, "--keystore", folder)
+    refuse("export twice", 1, "is there already", "key", "export", "forethers", out, "--keystore", folder)
     script = """
 const { Wallet, encryptKeystoreJson } = require("ethers"), fs = require("fs");
 const [ours, pass, theirs] = process.argv.slice(1);

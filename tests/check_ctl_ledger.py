@@ -3,9 +3,10 @@ import hashlib
 import json
 import os
 import stat
+import subprocess
 import tempfile
 
-from ctl_lab import ctl, expect, finish, good, read, refuse, write
+from ctl_lab import CTL, ctl, expect, finish, good, read, refuse, write
 
 HOLDER = "0x7E5F4552091A69125d5DfCb7b8C2659029395Bdf"		# of the key 1
 
@@ -22,6 +23,7 @@ def check_genesis(folder):
     refuse("dry run without key", 1, "no such key", *new, "--dry-run")
     expect("nothing made", os.listdir(folder), [])
     made = good("new", *new, "--epoch-seconds", "60", "--unbonding-seconds", "5")
+    expect("the key was made, and what is next", (made["key"], made["key_made"], "journal_key" in made["next"]), (key, True, True))
     expect("key mode", stat.S_IMODE(os.stat(key).st_mode), 0o600)
     refuse("never overwritten", 1, "never overwritten", *new)
     text = read(path)
@@ -34,6 +36,9 @@ def check_genesis(folder):
            {k: made[k] for k in ("hash", "verifyingContract", "name")})
     expect("contract", made["verifyingContract"].lower()[2:], made["hash"][-40:])
     shown = good("show", "genesis", "show", path)
+    out = ctl("genesis", "show", path)[1]
+    for needle in ("2027-01-15 08:00:00 UTC", "Diamond   1000000          365            30000", "auditors: 1 of 1 must sign\n  " + HOLDER):
+        expect(f"genesis show: {needle!r} in {out!r}", needle in out, True)
     expect("shown", (shown["token"]["supplyTokens"], len(shown["tiers"]), shown["auditors"]["threshold"]), ("800000000", 5, 1))
 
     # Written otherwise it is the same network; changed, it is another one, or none.
@@ -64,16 +69,27 @@ def check_files(folder, genesis):
     stream, db = os.path.join(folder, "stream"), os.path.join(folder, "ledger.db")
     refuse("no database", 1, "No such file", "ledger", "verify", "--db", db)
     write(stream, '{"genesis":' + genesis + "}\n")
-    expect("dry run", good("dry run", "ledger", "import", stream, "--db", db, "--dry-run")["entries"], 0)
+    tried = good("dry run", "ledger", "import", stream, "--db", db, "--dry-run")
+    expect("dry run", (tried["entries"], tried["dry_run"]), (0, True))
     expect("dry run leaves nothing", os.path.exists(db), False)
     expect("import", good("import", "ledger", "import", stream, "--db", db)["imported"], 0)
     expect("verify", good("verify", "ledger", "verify", "--db", db)["agrees"], True)
     expect("export", ctl("ledger", "export", "--db", db), (0, read(stream), ""))
-    refuse("export overwrites nothing", 1, "File exists", "ledger", "export", stream, "--db", db)
+    refuse("export overwrites nothing", 1, "is there already", "ledger", "export", stream, "--db", db)
     write(stream, read(stream) + '{"entry":{}}\n')
     refuse("no entry", 1, "line 2", "ledger", "import", stream, "--db", db)
     write(stream, "{}\n")
     refuse("no journal", 1, "genesis", "ledger", "import", stream, "--db", db)
+    # A line without an end is not read into memory, and what a refused import made is taken away again.
+    os.truncate(write(stream, ""), 1 << 40)
+    refuse("a line of a terabyte", 1, "not a journal's export", "ledger", "import", stream, "--db", db)
+    os.truncate(write(stream, '{"genesis":' + genesis + "}\n"), 1 << 40)
+    refuse("a second line of a terabyte", 1, "line 2: longer", "ledger", "import", stream, "--db", db + "2")
+    os.unlink(stream)
+    expect("nothing is left", [name for name in os.listdir(folder) if name.startswith("ledger.db2")], [])
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        run = subprocess.run([CTL, "ledger", "export", "--db", db], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+    expect("export to a full disk", (run.returncode, run.stderr.count("\n"), "No space" in run.stderr), (1, 1, True))
     before = hashlib.sha256(open(db, "rb").read()).hexdigest()
     good("verify again", "ledger", "verify", "--db", db)
     expect("verify changes nothing", hashlib.sha256(open(db, "rb").read()).hexdigest(), before)

@@ -56,7 +56,7 @@ def check_cold(folder, at, pw):
                  f"nonosctl object attach {path} --signature HEX --out SIGNED", "nonosctl ledger submit SIGNED"):
         expect(f"it shows {what}", what in shown, True)
     expect("what wallets need", (sorted(doc["types"]), doc["primaryType"]), (["EIP712Domain", "Transfer"], "Transfer"))
-    refuse("the file stays", 1, "File exists", *send, "--from", HOLDER)
+    refuse("the file stays", 1, "is there already", *send, "--from", HOLDER)
     expect("nothing has moved", received(at), before := received(at))
     signature = good("where the key is", "key", "sign", path, "--key", "holder", *keystore, "--password-file", pw)["signature"]
     npm = os.environ.get("NONOS_NPM")

@@ -83,9 +83,16 @@ def check_commands():
     for where, title in sections.items():
         body = man.split(f".SH {title}\n", 1)[1].split("\n.SH", 1)[0] + "\n"
         for head, text in re.findall(r"^\.TP\n\.B (.*)\n((?:(?!\.TP).*\n)*)", body, re.M):
-            entries[where, plain(head).strip('"')] = text
+            key = where, plain(head).strip('"')
+            if key in entries:
+                problems.append(f"{key[1]}: twice in nonosctl(1)")
+            entries[key] = text
     args = table("commands.def", ARG, "ARG")
-    for name, words, where, flags, sentence in table("commands.def", COMMAND, "COMMAND"):
+    commands = table("commands.def", COMMAND, "COMMAND")
+    # A head of several words in the middle of another entry lacks its .TP.
+    heads = {".B " + usage(words, [a for a in args if a[0] == name]) for name, words, *_ in commands if "." in words}
+    strays = set()
+    for name, words, where, flags, sentence in commands:
         if "CMD_PROTOCOL" in flags:
             continue
         own = [a for a in args if a[0] == name]
@@ -94,6 +101,8 @@ def check_commands():
             problems.append(f"{words}: nonosctl(1) has no entry {usage(words, own)!r} among those of {where}")
             continue
         expect(words, text, sentence)
+        strays |= heads.intersection(plain(text).splitlines())
+    problems.extend(f"{head[3:]}: in nonosctl(1) without .TP before it" for head in strays)
     problems.extend(f"{head}: in nonosctl(1) but not a command of {where}" for where, head in entries)
 
 

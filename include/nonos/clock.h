@@ -31,6 +31,11 @@ struct clock_watch {
 	bool looked;
 };
 
+enum { CLOCK_TEXT_CAP = 40 };
+
+/* Seconds since 1970 as "2026-11-22 11:19:15 UTC", in messages; as a number when no date can say it. Returns `out`. */
+const char *clock_text(char out[CLOCK_TEXT_CAP], uint64_t wall_s);
+
 /*
  * By how many seconds somebody set the wall clock since the last call: what it
  * went on more, or less, than the monotonic one. Rounding makes that 1 or -1 at times.

@@ -2,6 +2,7 @@
 
 #include <nonos/clock.h>
 
+#include <stdio.h>
 #include <time.h>
 
 static bool manual;
@@ -55,6 +56,16 @@ int64_t clock_wall(void)
 {
 	need_time();
 	return wall_s;
+}
+
+const char *clock_text(char out[CLOCK_TEXT_CAP], uint64_t seconds)
+{
+	time_t t = (time_t)seconds;
+	struct tm tm;
+
+	if (seconds > INT64_MAX || !gmtime_r(&t, &tm) || strftime(out, CLOCK_TEXT_CAP, "%Y-%m-%d %H:%M:%S UTC", &tm) == 0)
+		snprintf(out, CLOCK_TEXT_CAP, "%llu", (unsigned long long)seconds);
+	return out;
 }
 
 int64_t clock_step(struct clock_watch *w)

@@ -134,8 +134,11 @@ static int check_hex(const struct command_arg *a, const char *text, char why[COM
 	if (strspn(text, "0123456789abcdefABCDEF") == len && len % 2 == 0 && len / 2 >= (size_t)a->min &&
 	    len / 2 <= (size_t)a->max)
 		return 0;
-	snprintf(why, COMMAND_WHY_CAP, "\"%s\" must be %lld to %lld bytes in hexadecimal digits", a->name,
-		 (long long)a->min, (long long)a->max);
+	if (a->min == a->max)
+		snprintf(why, COMMAND_WHY_CAP, "\"%s\" must be %lld bytes in hexadecimal digits", a->name, (long long)a->min);
+	else
+		snprintf(why, COMMAND_WHY_CAP, "\"%s\" must be %lld to %lld bytes in hexadecimal digits", a->name,
+			 (long long)a->min, (long long)a->max);
 	return ERR_MALFORMED;
 }
 

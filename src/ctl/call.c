@@ -55,6 +55,10 @@ static const struct {
 	{ COMMAND_ID_ledger_history, NULL, &table_history }, { COMMAND_ID_ledger_supply, view_money, NULL },
 	{ COMMAND_ID_ledger_proof, view_money, NULL }, { COMMAND_ID_ledger_submit, view_money, NULL },
 	{ COMMAND_ID_transfer, view_money, NULL }, { COMMAND_ID_stake_deposit, view_money, NULL },
+	{ COMMAND_ID_ledger_verify, view_money, NULL }, { COMMAND_ID_ledger_export, view_money, NULL },
+	{ COMMAND_ID_ledger_import, view_money, NULL },
+	{ COMMAND_ID_genesis_new, view_money, NULL }, { COMMAND_ID_genesis_check, view_money, NULL },
+	{ COMMAND_ID_genesis_show, view_genesis, NULL },
 	{ COMMAND_ID_stake_release, view_money, NULL }, { COMMAND_ID_relay_register, view_money, NULL },
 	{ COMMAND_ID_stake_status, view_stakes, &table_stakes },
 	{ COMMAND_ID_stake_tiers, NULL, &table_tiers },
@@ -63,7 +67,7 @@ static const struct {
 	{ COMMAND_ID_rewards_claim, view_claims, &table_claims },
 	{ COMMAND_ID_rewards_relay, view_claims, &table_epochs }, { COMMAND_ID_rewards_history, view_claims, &table_epochs },
 	{ COMMAND_ID_stake_optimize, view_optimize, &table_optimize },
-	{ COMMAND_ID_ledger_policy_simulate, NULL, &table_simulate },
+	{ COMMAND_ID_ledger_policy_simulate, view_simulate, &table_simulate },
 	{ COMMAND_ID_dao_tally, view_tally, NULL },
 	{ COMMAND_ID_key_list, NULL, &key_table }, { COMMAND_ID_backup_list, NULL, &backup_table },
 	{ COMMAND_ID_relay_descriptor, view_descriptor, &table_uploads },
@@ -75,7 +79,7 @@ static const struct {
 	{ COMMAND_ID_relay_dns, view_dns, &table_servers },
 	{ COMMAND_ID_relay_exit_policy_test, view_exit_policy, NULL },
 	{ COMMAND_ID_family_new, view_family_key, NULL }, { COMMAND_ID_family_show, view_family_key, NULL },
-	{ COMMAND_ID_key_list, NULL, &key_table }, { COMMAND_ID_key_unlocked, NULL, &unlocked_table }, { COMMAND_ID_backup_list, NULL, &backup_table },
+	{ COMMAND_ID_key_unlocked, NULL, &unlocked_table },
 };
 
 int complain(enum exit_code status, const char *fmt, ...)

@@ -13,15 +13,13 @@ enum { BUNDLE_MAX = 2 * GENESIS_LEN_MAX };
 
 static json_t *verdict_json(const struct claim_verdict *v, bool trusted)
 {
-	char amount[AMOUNT_TEXT_CAP];
 	json_t *o = json_pack("{s:b, s:s, s:I, s:I, s:I, s:I, s:I, s:b}", "valid", 1, "network_name", v->name, "epoch",
 			      (json_int_t)v->epoch, "signers", (json_int_t)v->signers, "threshold", (json_int_t)v->threshold, "entry",
 			      (json_int_t)v->index, "log_size", (json_int_t)v->size, "trusted", trusted);
 
 	json_set_hex(o, "network", v->network, sizeof(v->network));
 	json_set_address(o, "account", &v->account);
-	amount_text(amount, v->amount);
-	json_object_set_new(o, "earned", json_string(amount));
+	json_set_amount(o, "earned", v->amount);
 	json_set_hex(o, "root", v->root, sizeof(v->root));
 	json_set_hex(o, "evidence_hash", v->evidence, sizeof(v->evidence));
 	return o;
@@ -33,9 +31,9 @@ static void print_verdict(const struct claim_verdict *v, bool trusted)
 
 	eth_addr_text(account, &v->account);
 	amount_token_text(amount, v->amount);
-	printf("%s has earned %s tokens in all up to epoch %llu.\n", account, amount, (unsigned long long)v->epoch);
-	printf("Signed by %zu auditors of %zu that must; entry %llu of the network's journal, under a checkpoint of %llu.\n",
-	       v->signers, v->threshold, (unsigned long long)v->index, (unsigned long long)v->size);
+	printf("The claim is good: %s has earned %s tokens in all up to epoch %llu.\n", account, amount, (unsigned long long)v->epoch);
+	printf("%zu auditor%s signed it, %zu must; it is entry %llu of the network's journal, in a signed checkpoint of %llu entries.\n",
+	       v->signers, v->signers == 1 ? "" : "s", v->threshold, (unsigned long long)v->index, (unsigned long long)v->size);
 	printf("Network: ");
 	view_escaped(stdout, v->name);
 	printf(", genesis 0x");

@@ -166,6 +166,7 @@ void view_init(FILE *out, const json_t *answer);
 
 /* stake optimize, ledger policy simulate */
 void view_optimize(FILE *out, const json_t *answer);
+void view_simulate(FILE *out, const json_t *answer);
 extern const struct table table_optimize, table_simulate;
 
 /* dao tally */

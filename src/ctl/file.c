@@ -36,7 +36,7 @@ static int read_all(char **ret, size_t *ret_len, FILE *f, size_t max)
 		}
 	}
 	if (ferror(f)) {
-		free(data);
+		free(data);	/* keeps errno */
 		return ERR_IO;
 	}
 	*ret = data;
@@ -48,16 +48,17 @@ int file_read(char **ret, size_t *ret_len, const char *path, size_t max)
 {
 	bool standard = strcmp(path, "-") == 0;
 	FILE *f = standard ? stdin : fopen(path, "rb");
-	int r;
+	int r, error;
 
 	if (!f)
 		return complain(EXIT_REFUSED, "%s: %s", path, strerror(errno));
 	r = read_all(ret, ret_len, f, max);
+	error = errno;
 	if (!standard)
 		fclose(f);
 	if (r == ERR_TOO_LONG)
 		return complain(EXIT_REFUSED, "%s: longer than the %zu bytes that this command reads", path, max);
-	return r < 0 ? complain(EXIT_REFUSED, "%s: cannot be read", path) : EXIT_OK;
+	return r < 0 ? complain(EXIT_REFUSED, "%s: %s", path, strerror(error)) : EXIT_OK;
 }
 
 int file_read_json(json_t **ret, const char *path, size_t max, bool integers)
@@ -69,6 +70,10 @@ int file_read_json(json_t **ret, const char *path, size_t max, bool integers)
 
 	if (r != EXIT_OK)
 		return r;
+	if (len == 0) {
+		free(text);
+		return complain(EXIT_REFUSED, "%s: empty, where a JSON document is wanted", path);
+	}
 	*ret = json_loadb(text, len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &e);
 	if (!*ret) {
 		r = complain(EXIT_REFUSED, "%s: line %d: %s", path, e.line, e.text);
@@ -182,6 +187,8 @@ int file_create(const char *path, const char *text, size_t len, mode_t mode)
 {
 	int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600), r = EXIT_OK;
 
+	if (fd < 0 && errno == EEXIST)
+		return complain(EXIT_REFUSED, "%s is there already and is not overwritten; give another name", path);
 	if (fd < 0)
 		return complain(EXIT_REFUSED, "%s: %s", path, strerror(errno));
 	if (fchmod(fd, mode) < 0 || write_all(fd, text, len) < 0) {

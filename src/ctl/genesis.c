@@ -8,26 +8,10 @@
 #include <sys/stat.h>
 
 #include <nonos/clock.h>
-#include <nonos/encode.h>
 #include <nonos/err.h>
 #include <nonos/jcs.h>
+#include <nonos/json_set.h>
 #include <nonos/ledger.h>
-
-static void set_hex(json_t *object, const char *name, const uint8_t *data, size_t len)
-{
-	char text[2 * KECCAK256_LEN + 3] = "0x";
-
-	hex_encode(text + 2, data, len);
-	json_object_set_new(object, name, json_string(text));
-}
-
-static void set_address(json_t *object, const char *name, const struct eth_addr *a)
-{
-	char text[ETH_ADDR_TEXT_CAP];
-
-	eth_addr_text(text, a);
-	json_object_set_new(object, name, json_string(text));
-}
 
 int file_read_genesis(struct genesis **ret, bool *ret_canonical, const char *path)
 {
@@ -53,9 +37,9 @@ static json_t *identity(const struct genesis *g)
 {
 	json_t *answer = json_pack("{s:s}", "name", g->name);
 
-	set_hex(answer, "hash", g->hash, sizeof(g->hash));
-	set_address(answer, "verifyingContract", &g->contract);
-	set_hex(answer, "domainSeparator", g->domain_separator, sizeof(g->domain_separator));
+	json_set_hex(answer, "hash", g->hash, sizeof(g->hash));
+	json_set_address(answer, "verifyingContract", &g->contract);
+	json_set_hex(answer, "domainSeparator", g->domain_separator, sizeof(g->domain_separator));
 	return answer;
 }
 
@@ -184,7 +168,8 @@ static bool is_there(const char *path)
 
 int local_genesis_new(const struct invocation *in)
 {
-	const char *path = param_text(in->params, "file"), *origin = param_text(in->params, "origin");
+	const char *path = param_text(in->params, "file"), *origin = param_text(in->params, "origin"), *key = param_text(in->params, "key");
+	bool made = !is_there(key);
 	char log[GENESIS_LOG_CAP], why[LEDGER_WHY_CAP], *text;
 	struct genesis *g = NULL;
 	json_t *doc, *answer;
@@ -193,9 +178,9 @@ int local_genesis_new(const struct invocation *in)
 
 	if (is_there(path))
 		return complain(EXIT_REFUSED, "%s is there already; a genesis document is never overwritten", path);
-	if (in->options.dry_run && !is_there(param_text(in->params, "key")))
-		return complain(EXIT_REFUSED, "%s: no such key, and --dry-run makes none", param_text(in->params, "key"));
-	if (ledger_key(log, param_text(in->params, "key"), origin ? origin : param_text(in->params, "name"), why) < 0)
+	if (in->options.dry_run && made)
+		return complain(EXIT_REFUSED, "%s: no such key; the document names it, and --dry-run makes none", key);
+	if (ledger_key(log, key, origin ? origin : param_text(in->params, "name"), why) < 0)
 		return complain(EXIT_REFUSED, "%s", why);
 	doc = document(in->params, log);
 	if (!doc || jcs_write(&text, &len, doc) < 0) {
@@ -215,6 +200,11 @@ int local_genesis_new(const struct invocation *in)
 	answer = identity(g);
 	json_object_set_new(answer, "file", json_string(path));
 	json_object_set_new(answer, "written", json_boolean(!in->options.dry_run));
+	json_object_set_new(answer, "key", json_string(key));
+	json_object_set_new(answer, "key_made", json_boolean(made));
+	if (!in->options.dry_run)
+		json_object_set_new(answer, "next", json_sprintf("in section [ledger] of nonosd.conf: \"genesis = %s\" on every node, "
+								 "and \"journal_key = %s\" on the one that writes", path, key));
 	genesis_free(g);
 	return print_answer(in, answer);
 }

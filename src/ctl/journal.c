@@ -13,22 +13,55 @@
 #include <nonos/encode.h>
 #include <nonos/err.h>
 #include <nonos/ledger.h>
+#include <nonos/mem.h>
 
 static const char default_db[] = NONOS_LOCALSTATEDIR "/lib/nonos/ledger.db";
 
-static const char *db_of(const struct invocation *in)
+/* The value of an option in the answer of config.show; NULL when it is empty. */
+static const char *value_of(const json_t *answer, const char *option)
 {
-	const char *db = param_text(in->params, "db");
+	const char *value;
+	const json_t *row;
+	size_t i;
 
-	return db ? db : default_db;
+	json_array_foreach(json_object_get(answer, "options"), i, row) {
+		value = param_text(row, "value");
+		if (value && value[0] && strcmp(param_text(row, "option"), option) == 0)
+			return value;
+	}
+	return NULL;
 }
 
-static int open_ledger(struct ledger **ret, const struct invocation *in)
+/* The one that was named, else that of the running daemon, else that of a usual installation. malloc()ed. */
+static char *db_path(const struct invocation *in)
 {
-	struct ledger_options o = { .path = db_of(in), .mode = LEDGER_READ };
-	char why[LEDGER_WHY_CAP];
-	int r = ledger_open(ret, &o, why);
+	const char *named = param_text(in->params, "db"), *dir;
+	json_t *params, *answer = NULL;
+	char *path = NULL;
 
+	if (named)
+		return mem_strdup(named);
+	params = json_pack("{s:[s,s]}", "option", "data_dir", "journal");
+	if (daemon_ask(&answer, &in->options, "config.show", params)) {
+		dir = value_of(answer, "data_dir");
+		if (value_of(answer, "journal"))
+			path = mem_strdup(value_of(answer, "journal"));
+		else if (dir)
+			path = mem_printf("%s/ledger.db", dir);
+	}
+	json_decref(params);
+	json_decref(answer);
+	return path ? path : mem_strdup(default_db);
+}
+
+static int open_ledger(struct ledger **ret, const char *path)
+{
+	struct ledger_options o = { .path = path, .mode = LEDGER_READ };
+	char why[LEDGER_WHY_CAP];
+	int r = access(path, F_OK) < 0 ? ERR_NOT_FOUND : ledger_open(ret, &o, why);
+
+	if (r == ERR_NOT_FOUND)
+		return complain(EXIT_REFUSED, "%s: %s; --db names the ledger's database", path, strerror(errno));
 	if (r < 0)
 		return complain(EXIT_REFUSED, "%s%s", why, r == ERR_IO ? "; move the damaged file away and start nonosd: it makes the "
 				"database anew from the copy beside it" : "");
@@ -58,13 +91,14 @@ static int show_progress(void *ctx, uint64_t done, uint64_t total)
 
 int local_ledger_verify(const struct invocation *in)
 {
+	char *path = db_path(in);
 	struct ledger_report report;
-	struct ledger *l;
+	struct ledger *l = NULL;
 	json_t *answer;
-	int r = open_ledger(&l, in), v;
+	int r = open_ledger(&l, path), v;
 
 	if (r != EXIT_OK)
-		return r;
+		goto out;
 	v = ledger_verify(l, &report, show_progress, NULL);
 	if (isatty(STDERR_FILENO))
 		fputs("\r\033[K", stderr);
@@ -72,7 +106,7 @@ int local_ledger_verify(const struct invocation *in)
 		r = complain(EXIT_REFUSED, "the database is good, but %s; stop nonosd and move the copy away: it is made anew", report.first);
 	else if (v == ERR_MISMATCH)
 		r = complain(EXIT_REFUSED, "%s does not follow from its journal: %s; stop nonosd, keep the file, and move it away: nonosd "
-			     "makes it anew from %s.copy", db_of(in), report.first, db_of(in));
+			     "makes it anew from %s.copy", path, report.first, path);
 	else if (v < 0)
 		r = complain(EXIT_REFUSED, "%s", ledger_error(l));
 	if (r == EXIT_OK) {
@@ -80,46 +114,80 @@ int local_ledger_verify(const struct invocation *in)
 		json_object_set_new(answer, "agrees", json_true());
 		r = print_answer(in, answer);
 	}
+out:
 	ledger_close(l);
+	free(path);
 	return r;
 }
 
 /* -- export ---------------------------------------------------------------------------------- */
 
+/* Into a new file, which is taken away again when it cannot be whole. */
+static int export_file(struct ledger *l, const char *path)
+{
+	FILE *out = fopen(path, "wxe");
+	int r = EXIT_OK;
+
+	if (!out && errno == EEXIST)
+		return complain(EXIT_REFUSED, "%s is there already and is not overwritten; give another name", path);
+	if (!out)
+		return complain(EXIT_REFUSED, "%s: %s", path, strerror(errno));
+	if (ledger_export(l, out) < 0)
+		r = complain(EXIT_REFUSED, "%s", ledger_error(l));
+	else if (fsync(fileno(out)) < 0)
+		r = complain(EXIT_REFUSED, "%s: %s", path, strerror(errno));
+	if (fclose(out) != 0 && r == EXIT_OK)
+		r = complain(EXIT_REFUSED, "%s: %s", path, strerror(errno));
+	if (r != EXIT_OK)
+		(void)!unlink(path);
+	return r;
+}
+
 int local_ledger_export(const struct invocation *in)
 {
 	const char *path = param_text(in->params, "file");
 	bool standard = !path || strcmp(path, "-") == 0;
-	struct ledger *l;
-	FILE *out;
-	int r = open_ledger(&l, in);
+	char *db = db_path(in);
+	struct ledger *l = NULL;
+	int r = open_ledger(&l, db);
 
-	if (r != EXIT_OK)
-		return r;
-	out = standard ? stdout : fopen(path, "wxe");
-	if (!out) {
-		r = complain(EXIT_REFUSED, "%s: %s", path, strerror(errno));
-	} else {
-		if (ledger_export(l, out) < 0)
-			r = complain(EXIT_REFUSED, "%s", ledger_error(l));
-		else if (!standard && fsync(fileno(out)) < 0)
-			r = complain(EXIT_REFUSED, "%s: %s", path, strerror(errno));
-		if (!standard && fclose(out) != 0 && r == EXIT_OK)
-			r = complain(EXIT_REFUSED, "%s: %s", path, strerror(errno));
-	}
+	if (r == EXIT_OK && !standard)
+		r = export_file(l, path);
+	else if (r == EXIT_OK && ledger_export(l, stdout) < 0)
+		r = complain(EXIT_REFUSED, "%s", ledger_error(l));
 	if (r == EXIT_OK && !standard)
 		r = print_answer(in, describe(l));
 	ledger_close(l);
+	free(db);
 	return r;
 }
 
 /* -- import ----------------------------------------------------------------------------------- */
 
-static int import(const struct invocation *in, FILE *f, const struct genesis *g)
+static bool is_file(const char *path)
 {
-	/* Nothing is written by a dry run, so the whole stream is tried in memory. */
-	struct ledger_options o = { .path = in->options.dry_run ? ":memory:" : db_of(in), .mode = LEDGER_CREATE, .genesis = g };
+	return strcmp(path, ":memory:") != 0 && access(path, F_OK) == 0;
+}
+
+/* What a new ledger has left behind that got no entry. */
+static void remove_ledger(const char *path)
+{
+	static const char *const endings[] = { "", "-wal", "-shm", ".copy", ".lock" };
+
+	for (size_t i = 0; i < sizeof(endings) / sizeof(endings[0]); i++) {
+		char *name = mem_printf("%s%s", path, endings[i]);
+
+		(void)!unlink(name);
+		free(name);
+	}
+}
+
+static int import(const struct invocation *in, const char *db, FILE *f, const struct genesis *g)
+{
+	struct ledger_options o = { .path = db, .mode = LEDGER_CREATE, .genesis = g };
+	bool was_there = is_file(db);
 	char why[LEDGER_WHY_CAP];
+	struct ledger_head head;
 	struct ledger *l;
 	json_t *answer;
 	uint64_t n;
@@ -132,8 +200,12 @@ static int import(const struct invocation *in, FILE *f, const struct genesis *g)
 	if (r == EXIT_OK) {
 		answer = describe(l);
 		json_object_set_new(answer, "imported", json_integer((json_int_t)n));
+		json_object_set_new(answer, "dry_run", json_boolean(in->options.dry_run));
 		r = print_answer(in, answer);
 	}
+	ledger_head(l, &head);
+	if (r != EXIT_OK && !was_there && is_file(db) && head.size == 0)
+		remove_ledger(db);
 	ledger_close(l);
 	return r;
 }
@@ -142,18 +214,24 @@ int local_ledger_import(const struct invocation *in)
 {
 	const char *path = param_text(in->params, "file");
 	FILE *f = fopen(path, "rbe");
+	/* Nothing is written by a dry run, so the whole stream is tried in memory. */
+	char *db = in->options.dry_run ? mem_strdup(":memory:") : db_path(in);
 	char why[LEDGER_WHY_CAP];
 	struct genesis *g;
 	int r;
 
-	if (!f)
-		return complain(EXIT_REFUSED, "%s: %s", path, strerror(errno));
+	if (!f) {
+		r = complain(EXIT_REFUSED, "%s: %s", path, strerror(errno));
+		goto out;
+	}
 	if (ledger_stream_genesis(&g, f, why) < 0) {
 		r = complain(EXIT_REFUSED, "%s: %s", path, why);
 	} else {
-		r = import(in, f, g);
+		r = import(in, db, f, g);
 		genesis_free(g);
 	}
 	fclose(f);
+out:
+	free(db);
 	return r;
 }

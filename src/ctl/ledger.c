@@ -40,14 +40,11 @@ int object_signer(struct eth_addr *ret, const struct invocation *in, const char 
 
 void object_put_tokens(json_t *fields, const char *name, const char *tokens)
 {
-	char text[AMOUNT_TEXT_CAP];
 	struct amount a = { 0 };
 
 	/* It was checked with the other parameters. */
-	if (amount_token_parse(&a, tokens, strlen(tokens)) == 0) {
-		amount_text(text, a);
-		json_object_set_new(fields, name, json_string(text));
-	}
+	if (amount_token_parse(&a, tokens, strlen(tokens)) == 0)
+		json_set_amount(fields, name, a);
 }
 
 /* Ask the daemon for {"domain", "primaryType", "message"}; *ret is the caller's. */

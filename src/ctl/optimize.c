@@ -62,8 +62,8 @@ int local_stake_optimize(const struct invocation *in)
 
 static const struct table_column columns[] = {
 	{ "tier", "tier", TABLE_TEXT }, { "lock_days", "lock days", TABLE_NUMBER }, { "relays", "relays", TABLE_NUMBER },
-	{ "stake_each", "stake each", TABLE_TOKENS }, { "epoch_due", "an epoch", TABLE_TOKENS },
-	{ "yearly", "a year", TABLE_TOKENS }, { "yield_percent", "yield %", TABLE_NUMBER },
+	{ "stake_each", "stake each", TABLE_TOKENS_4 }, { "epoch_due", "an epoch", TABLE_TOKENS_4 },
+	{ "yearly", "a year", TABLE_TOKENS_4 }, { "yield_percent", "yield %", TABLE_NUMBER },
 };
 const struct table table_optimize = { "options", columns, sizeof(columns) / sizeof(columns[0]) };
 

@@ -211,7 +211,7 @@ static void show_meaning(const char *name, const json_t *value)
 	for (size_t i = 0; i < sizeof(amounts) / sizeof(amounts[0]); i++)
 		if (strcmp(name, amounts[i]) == 0) {
 			amount_token_text(tokens, a);
-			printf("  (%s tokens)", tokens);
+			printf("  (%s token%s)", tokens, strcmp(tokens, "1") == 0 ? "" : "s");
 		}
 	t = (time_t)a.lo;
 	for (size_t i = 0; i < sizeof(times) / sizeof(times[0]); i++)

@@ -3,10 +3,12 @@
 
 #include "ctl.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <nonos/err.h>
+#include <nonos/json_set.h>
 #include <nonos/mem.h>
 #include <nonos/simulate.h>
 
@@ -18,40 +20,34 @@ static double millions(struct amount a)
 	return ((double)a.hi * 18446744073709551616.0 + (double)a.lo) / 1e24;
 }
 
-static void set_amount(json_t *o, const char *name, struct amount a)
-{
-	char text[AMOUNT_TEXT_CAP];
-
-	amount_text(text, a);
-	json_object_set_new(o, name, json_string(text));
-}
-
 static json_t *year_json(const struct simulate_year *y)
 {
 	json_t *o = json_pack("{s:I, s:I}", "year", (json_int_t)y->year, "burn_ppm", (json_int_t)y->burn_ppm);
 
-	set_amount(o, "emission", y->emission);
-	set_amount(o, "burnt", y->burnt);
-	set_amount(o, "revenue", y->revenue);
-	set_amount(o, "spent", y->spent);
-	set_amount(o, "supply", y->supply);
-	set_amount(o, "circulating", y->circulating);
-	set_amount(o, "reserve", y->reserve);
-	set_amount(o, "treasury", y->treasury);
+	json_set_amount(o, "emission", y->emission);
+	json_set_amount(o, "burnt", y->burnt);
+	json_set_amount(o, "revenue", y->revenue);
+	json_set_amount(o, "spent", y->spent);
+	json_set_amount(o, "supply", y->supply);
+	json_set_amount(o, "circulating", y->circulating);
+	json_set_amount(o, "reserve", y->reserve);
+	json_set_amount(o, "treasury", y->treasury);
 	json_object_set_new(o, "runway_days", y->runway_days == UINT64_MAX ? json_null() : json_integer((json_int_t)y->runway_days));
 	return o;
 }
 
-static json_t *answer_of(const struct genesis *g, const struct simulate_world *w, const struct simulate_year *years)
+static json_t *answer_of(const struct genesis *g, const struct simulate_world *w, const struct simulate_year *years, const char *svg)
 {
 	json_t *o = json_pack("{s:s, s:I}", "network", g->name, "staked_percent", (json_int_t)(w->staked_bp / 100));
 	json_t *rows = json_array();
 
-	set_amount(o, "revenue", w->revenue);
-	set_amount(o, "spend", w->spend);
+	json_set_amount(o, "revenue", w->revenue);
+	json_set_amount(o, "spend", w->spend);
 	for (unsigned i = 0; i <= w->years; i++)
 		json_array_append_new(rows, year_json(&years[i]));
 	json_object_set_new(o, "years", rows);
+	if (svg)
+		json_object_set_new(o, "svg", json_string(svg));
 	return o;
 }
 
@@ -63,11 +59,11 @@ static struct svg_line *line(struct svg_panel *p, const char *name)
 	return &p->lines[p->n_lines++];
 }
 
-static char *draw(size_t *ret_len, const struct simulate_year *years, unsigned n)
+static char *draw(size_t *ret_len, const struct simulate_world *w, const struct simulate_year *years)
 {
 	struct svg_panel *p = mem_new_array(4, sizeof(*p));
 	struct svg_line *emission, *burnt, *supply, *circulating, *reserve, *treasury, *rate, *runway;
-	char *text;
+	char *text, *note;
 
 	p[0].title = "Emission and burn, million tokens a year";
 	emission = line(&p[0], "emission");
@@ -79,24 +75,29 @@ static char *draw(size_t *ret_len, const struct simulate_year *years, unsigned n
 	treasury = line(&p[1], "treasury");
 	p[2].title = "Burn rate, percent of the treasury's part of revenue";
 	rate = line(&p[2], "burn rate");
-	p[3].title = "Runway of the treasury, years (0: for ever)";
+	p[3].title = amount_is_zero(w->spend) ? "Runway of the treasury: for ever, because it spends nothing" :
+						"Runway of the treasury, years that it lasts without revenue";
 	runway = line(&p[3], "runway");
-	for (unsigned i = 0; i <= n; i++) {
-		emission->values[i] = millions(years[i].emission);
-		burnt->values[i] = millions(years[i].burnt);
+	for (unsigned i = 0; i <= w->years; i++) {
+		/* Year 0 is the start: nothing has flowed yet. */
+		emission->values[i] = i ? millions(years[i].emission) : NAN;
+		burnt->values[i] = i ? millions(years[i].burnt) : NAN;
 		supply->values[i] = millions(years[i].supply);
 		circulating->values[i] = millions(years[i].circulating);
 		reserve->values[i] = millions(years[i].reserve);
 		treasury->values[i] = millions(years[i].treasury);
 		rate->values[i] = years[i].burn_ppm / 1e4;
-		runway->values[i] = years[i].runway_days == UINT64_MAX ? 0 : (double)years[i].runway_days / 365;
+		runway->values[i] = years[i].runway_days == UINT64_MAX ? NAN : (double)years[i].runway_days / 365;
 	}
-	text = svg_draw(ret_len, "The token over years", p, 4, n + 1);
+	note = mem_printf("Assumed: %u %% of what circulates is staked; modules earn %.6g million tokens a year, the treasury spends "
+			  "%.6g million", w->staked_bp / 100, millions(w->revenue), millions(w->spend));
+	text = svg_draw(ret_len, "The token over years", note, p, 4, w->years + 1);
+	free(note);
 	free(p);
 	return text;
 }
 
-static int write_svg(const char *path, const struct simulate_year *years, unsigned n)
+static int write_svg(const char *path, const struct simulate_world *w, const struct simulate_year *years)
 {
 	size_t len;
 	char *text;
@@ -104,19 +105,54 @@ static int write_svg(const char *path, const struct simulate_year *years, unsign
 
 	if (!path)
 		return EXIT_OK;
-	text = draw(&len, years, n);
+	text = draw(&len, w, years);
 	r = file_create(path, text, len, 0644);
 	free(text);
 	return r;
 }
 
 static const struct table_column columns[] = {
-	{ "year", "year", TABLE_NUMBER }, { "emission", "emission", TABLE_TOKENS }, { "burnt", "burnt", TABLE_TOKENS },
-	{ "supply", "supply", TABLE_TOKENS }, { "circulating", "circulating", TABLE_TOKENS }, { "reserve", "reserve", TABLE_TOKENS },
-	{ "treasury", "treasury", TABLE_TOKENS }, { "burn_ppm", "burn ppm", TABLE_NUMBER },
-	{ "runway_days", "runway days", TABLE_NUMBER },
+	{ "year", "year", TABLE_NUMBER }, { "emission", "emission", TABLE_MILLIONS }, { "burnt", "burnt", TABLE_MILLIONS },
+	{ "supply", "supply", TABLE_MILLIONS }, { "circulating", "circul.", TABLE_MILLIONS },
+	{ "reserve", "reserve", TABLE_MILLIONS }, { "treasury", "treasury", TABLE_MILLIONS },
+	{ "burn_ppm", "burn ppm", TABLE_NUMBER }, { "runway_days", "runway d", TABLE_NUMBER },
 };
 const struct table table_simulate = { "years", columns, sizeof(columns) / sizeof(columns[0]) };
+
+static void view_member(FILE *out, const json_t *answer, const char *name)
+{
+	const char *text = json_string_value(json_object_get(answer, name));
+	char tokens[AMOUNT_TEXT_CAP];
+	struct amount a;
+
+	if (text && amount_parse(&a, text, strlen(text)) == 0) {
+		amount_token_text(tokens, a);
+		fputs(tokens, out);
+	}
+}
+
+void view_simulate(FILE *out, const json_t *answer)
+{
+	const char *svg = json_string_value(json_object_get(answer, "svg")), *rules = json_string_value(json_object_get(answer, "network"));
+
+	table_print(out, &table_simulate, answer, FORMAT_TABLE);
+	fputs("\nIn millions of tokens: emission and burnt of the year, the others at its end (circul.: circulating).\n"
+	      "burn ppm: so many millionths of what modules pay to the treasury are burnt.\n"
+	      "runway d: days that the treasury lasts if nothing comes in; -: for ever.\n"
+	      "\nAssumed:\n  - the rules of the genesis \"", out);
+	view_escaped(out, rules ? rules : "");
+	fprintf(out, "\"; %lld %% of what circulates is staked\n  - a year, modules earn ",
+		(long long)json_integer_value(json_object_get(answer, "staked_percent")));
+	view_member(out, answer, "revenue");
+	fputs(" tokens, and the treasury spends ", out);
+	view_member(out, answer, "spend");
+	fputc('\n', out);
+	if (svg) {
+		fputs("\nDrawn into ", out);
+		view_escaped(out, svg);
+		fputc('\n', out);
+	}
+}
 
 /* -- the command --------------------------------------------------------------------------- */
 
@@ -148,9 +184,9 @@ static int run(const struct invocation *in, const struct genesis *g, const struc
 	if (simulate(years, g, w) < 0)
 		r = complain(EXIT_REFUSED, "revenue and spending must not be above the supply");
 	else
-		r = write_svg(param_text(in->params, "svg"), years, w->years);
+		r = write_svg(param_text(in->params, "svg"), w, years);
 	if (r == EXIT_OK)
-		r = print_answer(in, answer_of(g, w, years));
+		r = print_answer(in, answer_of(g, w, years, param_text(in->params, "svg")));
 	free(years);
 	return r;
 }

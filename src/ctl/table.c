@@ -78,7 +78,17 @@ static void write_list(FILE *f, const json_t *list)
 	}
 }
 
-static void write_tokens(FILE *f, const json_t *v)
+/* The amount as units of 10^`power`, cut to some decimals. */
+static void write_cut(FILE *f, struct amount a, size_t power, int decimals)
+{
+	char digits[AMOUNT_TEXT_CAP], padded[2 * AMOUNT_TEXT_CAP];
+	size_t len = amount_text(digits, a), point = len > power ? len - power : 1;
+
+	snprintf(padded, sizeof(padded), "%.*s%s", (int)(point + power - len), "000000000000000000000000000000", digits);
+	fprintf(f, "%.*s.%.*s", (int)point, padded, decimals, padded + point);
+}
+
+static void write_tokens(FILE *f, enum table_kind kind, const json_t *v)
 {
 	const char *text = json_string_value(v);
 	char tokens[AMOUNT_TEXT_CAP];
@@ -86,17 +96,22 @@ static void write_tokens(FILE *f, const json_t *v)
 
 	if (!text || amount_parse(&a, text, strlen(text)) < 0) {
 		view_scalar(f, v);
-		return;
+	} else if (kind == TABLE_TOKENS_4) {
+		write_cut(f, a, AMOUNT_DECIMALS, 4);
+	} else if (kind == TABLE_MILLIONS) {
+		write_cut(f, a, AMOUNT_DECIMALS + 6, 2);
+		fputc('M', f);
+	} else {
+		amount_token_text(tokens, a);
+		fputs(tokens, f);
 	}
-	amount_token_text(tokens, a);
-	fputs(tokens, f);
 }
 
 /* For people; a value of another type than the column's is written as it is. */
 static void write_pretty(FILE *f, enum table_kind kind, const json_t *v)
 {
-	if (kind == TABLE_TOKENS)
-		write_tokens(f, v);
+	if (kind == TABLE_TOKENS || kind == TABLE_TOKENS_4 || kind == TABLE_MILLIONS)
+		write_tokens(f, kind, v);
 	else if (!json_is_integer(v))
 		view_scalar(f, v);
 	else if (kind == TABLE_BYTES)
@@ -230,8 +245,8 @@ static size_t grid_width(const struct grid *g)
 	return sum;
 }
 
-/* Narrow the widest column of texts until the lines fit; numbers are never cut. */
-static void grid_fit(struct grid *g, const struct table *t, size_t limit)
+/* Narrow the widest column of texts until the lines fit; numbers and ids are never cut. False: they cannot. */
+static bool grid_fit(struct grid *g, const struct table *t, size_t limit)
 {
 	while (limit && grid_width(g) > limit) {
 		size_t widest = COLUMNS_MAX;
@@ -241,8 +256,25 @@ static void grid_fit(struct grid *g, const struct table *t, size_t limit)
 			    (widest == COLUMNS_MAX || g->width[j] > g->width[widest]))
 				widest = j;
 		if (widest == COLUMNS_MAX)
-			return;
+			return false;
 		g->width[widest]--;
+	}
+	return true;
+}
+
+/* A line for each cell, and an empty one between rows. */
+static void grid_print_long(FILE *out, const struct grid *g)
+{
+	size_t width = 0;
+
+	for (size_t j = 0; j < g->n_columns; j++)
+		if (strlen(g->cells[j]) > width)
+			width = strlen(g->cells[j]);
+	for (size_t i = 1; i < g->n_rows; i++) {
+		if (i > 1)
+			fputc('\n', out);
+		for (size_t j = 0; j < g->n_columns; j++)
+			fprintf(out, "%-*s  %s\n", (int)width, g->cells[j], g->cells[i * g->n_columns + j]);
 	}
 }
 
@@ -268,8 +300,8 @@ static void grid_print(FILE *out, const struct grid *g, const struct table *t)
 		for (size_t j = 0; j < g->n_columns; j++) {
 			enum table_kind kind = t->columns[j].kind;
 
-			print_cell(out, g->cells[i * g->n_columns + j], g->width[j], kind != TABLE_TEXT && kind != TABLE_TIME,
-				   j + 1 == g->n_columns);
+			print_cell(out, g->cells[i * g->n_columns + j], g->width[j],
+				   kind != TABLE_TEXT && kind != TABLE_ID && kind != TABLE_TIME, j + 1 == g->n_columns);
 		}
 		if (i == 0 && bold)
 			fputs("\033[0m", out);
@@ -282,8 +314,10 @@ static void print_table(FILE *out, const struct table *t, const json_t *rows)
 	struct grid g = { .cells = NULL };
 
 	grid_fill(&g, t, rows);
-	grid_fit(&g, t, terminal_width(out));
-	grid_print(out, &g, t);
+	if (grid_fit(&g, t, terminal_width(out)) || g.n_rows == 1)
+		grid_print(out, &g, t);
+	else
+		grid_print_long(out, &g);
 	for (size_t i = 0; i < g.n_rows * g.n_columns; i++)
 		free(g.cells[i]);
 	free(g.cells);

@@ -1,8 +1,9 @@
 /*
  * Rows of JSON objects as a table, or as CSV or TSV. A command whose answer is a
  * list declares its columns once, in a row of `views` in call.c; --format
- * chooses the form. In a table values are written for people and lines are kept within the terminal;
- * CSV and TSV have them as they stand in JSON.
+ * chooses the form. In a table values are written for people. Where its lines do not fit the
+ * terminal, texts are cut; where that is not enough, each row becomes lines of title and value.
+ * CSV and TSV have values as they stand in JSON.
  */
 #ifndef CTL_TABLE_H
 #define CTL_TABLE_H
@@ -14,10 +15,13 @@
 
 enum table_kind {
 	TABLE_TEXT,		/* any scalar, or a list of them */
+	TABLE_ID,		/* the same, never cut: what other commands are given */
 	TABLE_NUMBER,		/* to the right; so are those below */
 	TABLE_BYTES,		/* 1.5 MB */
 	TABLE_DURATION,		/* seconds */
 	TABLE_TOKENS,		/* a decimal string of 10^-18 tokens */
+	TABLE_TOKENS_4,		/* the same, to four decimals: for estimates; what is behind them is cut off */
+	TABLE_MILLIONS,		/* the same in millions of tokens, 1.50M */
 	TABLE_TIME,		/* seconds since 1970, to the left */
 };
 

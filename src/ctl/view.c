@@ -9,6 +9,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <nonos/clock.h>
+
 enum { LABEL_WIDTH = 14 };
 
 void view_escaped(FILE *out, const char *text)
@@ -83,14 +85,9 @@ void view_duration(FILE *out, long long s)
 
 void view_time(FILE *out, long long wall_s)
 {
-	time_t t = (time_t)wall_s;
-	struct tm tm;
-	char text[40];
+	char text[CLOCK_TEXT_CAP];
 
-	if (wall_s > 0 && gmtime_r(&t, &tm) && strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S UTC", &tm))
-		fputs(text, out);
-	else
-		fputs("never", out);
+	fputs(wall_s > 0 ? clock_text(text, (uint64_t)wall_s) : "never", out);
 }
 
 static void print_flags(FILE *out, const json_t *flags)

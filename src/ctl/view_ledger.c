@@ -18,13 +18,13 @@ static const struct table_column history_columns[] = {
 };
 
 static const struct table_column stake_columns[] = {
-	{ "stake", "STAKE", TABLE_TEXT }, { "active", "TOKENS", TABLE_TOKENS }, { "lock_days", "DAYS", TABLE_NUMBER },
+	{ "stake", "STAKE", TABLE_ID }, { "active", "TOKENS", TABLE_TOKENS }, { "lock_days", "DAYS", TABLE_NUMBER },
 	{ "lock_ends", "LOCKED UNTIL", TABLE_TIME }, { "unbonding", "UNBONDING", TABLE_TOKENS },
 	{ "unbonds_at", "PAID BACK", TABLE_TIME },
 };
 
 static const struct table_column relay_columns[] = {
-	{ "relay", "RELAY", TABLE_TEXT }, { "stake", "STAKE OF ALL", TABLE_TOKENS }, { "tier", "TIER", TABLE_TEXT },
+	{ "relay", "RELAY", TABLE_ID }, { "stake", "STAKE OF ALL", TABLE_TOKENS }, { "tier", "TIER", TABLE_TEXT },
 };
 
 static const struct table_column tier_columns[] = {
@@ -33,7 +33,7 @@ static const struct table_column tier_columns[] = {
 };
 
 static const struct table_column due_columns[] = {
-	{ "relay", "RELAY", TABLE_TEXT }, { "due", "TOKENS", TABLE_TOKENS }, { "excluded", "WHY NOT", TABLE_TEXT },
+	{ "relay", "RELAY", TABLE_ID }, { "due", "TOKENS", TABLE_TOKENS }, { "excluded", "WHY NOT", TABLE_TEXT },
 	{ "payout", "GOES TO", TABLE_TEXT },
 };
 
@@ -47,7 +47,7 @@ static const struct table_column risk_columns[] = {
 };
 
 static const struct table_column epoch_columns[] = {
-	{ "epoch", "EPOCH", TABLE_NUMBER }, { "ended", "ENDED", TABLE_TIME }, { "relay", "RELAY", TABLE_TEXT },
+	{ "epoch", "EPOCH", TABLE_NUMBER }, { "ended", "ENDED", TABLE_TIME }, { "relay", "RELAY", TABLE_ID },
 	{ "due", "TOKENS", TABLE_TOKENS },
 };
 
@@ -82,7 +82,7 @@ static bool is_amount(const char *name)
 static bool is_time(const char *name)
 {
 	static const char *const names[] = {
-		"time", "validUntil", "lock_ends", "locked_at", "unbonds_at", "from", "to", "deadline", "closes_at", NULL,
+		"time", "validUntil", "lock_ends", "locked_at", "unbonds_at", "from", "to", "deadline", "closes_at", "last_claim", NULL,
 	};
 
 	return is_one_of(name, names);
@@ -103,7 +103,7 @@ static void view_value(FILE *out, const char *name, const json_t *v)
 
 	if (text && is_amount(name) && amount_parse(&a, text, strlen(text)) == 0) {
 		amount_token_text(tokens, a);
-		fprintf(out, "%s tokens", tokens);
+		fprintf(out, "%s token%s", tokens, strcmp(tokens, "1") == 0 ? "" : "s");
 	} else if (number && is_time(name)) {
 		view_time(out, time_value(v));
 	} else if (json_is_integer(v) && strlen(name) > 2 && strcmp(name + strlen(name) - 2, "_s") == 0) {
@@ -148,7 +148,7 @@ static void view_members(FILE *out, const char *prefix, const json_t *o)
 		}
 		if (json_is_array(v))
 			continue;
-		fprintf(out, "%-28s ", full);
+		fprintf(out, "%-31s ", full);
 		view_value(out, name, v);
 		fputc('\n', out);
 	}
@@ -159,12 +159,45 @@ void view_money(FILE *out, const json_t *answer)
 	view_members(out, "", answer);
 }
 
+static void view_signers(FILE *out, const char *title, const json_t *signers)
+{
+	const json_t *list = json_object_get(signers, "addresses"), *one;
+	size_t i;
+
+	fprintf(out, "\n%s: %lld of %zu must sign\n", title, (long long)json_integer_value(json_object_get(signers, "threshold")),
+		json_array_size(list));
+	json_array_foreach(list, i, one) {
+		fputs("  ", out);
+		view_scalar(out, one);
+		fputc('\n', out);
+	}
+}
+
 static void view_table(FILE *out, const struct table *t, const json_t *answer)
 {
 	if (json_array_size(json_object_get(answer, t->rows)) == 0)
 		return;
 	fputc('\n', out);
 	table_print(out, t, answer, FORMAT_TABLE);
+}
+
+void view_genesis(FILE *out, const json_t *answer)
+{
+	static const struct table_column columns[] = {
+		{ "name", "TIER", TABLE_TEXT }, { "stakeTokens", "STAKE", TABLE_NUMBER }, { "lockDays", "DAYS LOCKED", TABLE_NUMBER },
+		{ "factorBp", "FACTOR, 1/10000", TABLE_NUMBER },
+	};
+	static const struct table tiers = { "tiers", COLUMNS(columns) };
+
+	json_t *rest = json_copy((json_t *)(uintptr_t)answer);
+
+	json_object_del(rest, "auditors");
+	json_object_del(rest, "council");
+	view_members(out, "", rest);
+	json_decref(rest);
+	view_table(out, &tiers, answer);
+	view_signers(out, "auditors", json_object_get(answer, "auditors"));
+	view_signers(out, "council", json_object_get(answer, "council"));
 }
 
 void view_stakes(FILE *out, const json_t *answer)

@@ -14,6 +14,9 @@ extern const struct table table_history, table_stakes, table_tiers, table_due, t
 /* A name and a value a line: amounts in tokens, times as dates; lists are left out. */
 void view_money(FILE *out, const json_t *answer);
 
+/* A genesis document: the same, then its tiers, and who must sign. */
+void view_genesis(FILE *out, const json_t *answer);
+
 /* The account, its stakes, and what the relays reach that they are on. */
 void view_stakes(FILE *out, const json_t *answer);
 

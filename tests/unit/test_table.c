@@ -115,6 +115,56 @@ static void test_terminal(void **state)
 	json_decref(answer);
 }
 
+/* Where cutting texts is not enough, a row is a block of lines; ids are whole. */
+static void test_narrow(void **state)
+{
+	static const struct table_column two[] = { { "t", "text", TABLE_ID }, { "n", "number", TABLE_NUMBER } };
+	static const struct table t = { NULL, two, 2 };
+	struct winsize size = { .ws_col = 20, .ws_row = 5 };
+	json_t *answer = json_loads("[{\"t\": \"0123456789abcdef\", \"n\": 12345678}, {\"t\": \"x\", \"n\": 1}]", 0, NULL);
+	int master, slave;
+	char got[512];
+	ssize_t n;
+	FILE *f;
+
+	(void)state;
+	setenv("NO_COLOR", "1", 1);
+	assert_int_equal(openpty(&master, &slave, NULL, NULL, &size), 0);
+	f = fdopen(slave, "w");
+	setvbuf(f, NULL, _IOFBF, 4096);
+	table_print(f, &t, answer, FORMAT_TABLE);
+	fflush(f);
+	n = read(master, got, sizeof(got) - 1);
+	assert_true(n > 0);
+	got[n] = '\0';
+	assert_string_equal(got, "text    0123456789abcdef\r\nnumber  12345678\r\n\r\ntext    x\r\nnumber  1\r\n");
+	unsetenv("NO_COLOR");
+	fclose(f);
+	close(master);
+	json_decref(answer);
+}
+
+/* Estimates are cut, never rounded up; CSV has every digit. */
+static void test_estimates(void **state)
+{
+	static const struct table_column two[] = { { "a", "tokens", TABLE_TOKENS_4 }, { "a", "millions", TABLE_MILLIONS } };
+	static const struct table t = { NULL, two, 2 };
+	static const char json[] = "[{\"a\": \"0\"}, {\"a\": \"99999999999999\"}, {\"a\": \"1999999999999999999999999\"}, {\"a\": \"9999999999999999999999\"},"
+		" {\"a\": \"340282366920938463463374607431768211455\"}, {\"a\": \"?\"}, {\"a\": null}]";
+
+	(void)state;
+	expect(json, &t, FORMAT_TABLE,
+	       "                    tokens             millions\n"
+	       "                    0.0000                0.00M\n"
+	       "                    0.0000                0.00M\n"
+	       "              1999999.9999                1.99M\n"
+	       "                 9999.9999                0.00M\n"
+	       "340282366920938463463.3746  340282366920938.46M\n"
+	       "                         ?                    ?\n"
+	       "                         -                    -\n");
+	expect("[{\"a\": \"1999999999999999999999999\"}]", &t, FORMAT_CSV, "a,a\n1999999999999999999999999,1999999999999999999999999\n");
+}
+
 static void test_names(void **state)
 {
 	enum output_format format = FORMAT_TEXT;
@@ -130,7 +180,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_forms), cmocka_unit_test(test_any), cmocka_unit_test(test_terminal),
-		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_narrow), cmocka_unit_test(test_estimates), cmocka_unit_test(test_names),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
