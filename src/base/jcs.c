@@ -25,7 +25,7 @@ struct out {
 static void put(struct out *o, const char *data, size_t len)
 {
 	if (o->cap - o->len < len) {
-		size_t cap = o->cap + len;
+		size_t cap = o->cap + len + 256;
 
 		o->p = mem_resize(o->p, cap, 2);
 		o->cap = cap * 2;
