@@ -31,10 +31,12 @@ static int newest_claim(struct ledger *l, uint64_t *ret_time, const struct eth_a
  */
 static int first_unclaimed(struct ledger *l, uint64_t *ret_end, const struct eth_addr *account, const struct claim_row *c)
 {
+	bool none = amount_is_zero(c->claimed);		/* it is the first one of all, and the way back may be long */
 	struct amount earned = c->total;
 	sqlite3_stmt *row;
-	int r = store_row(l->store, &row, "SELECT epoch, amount FROM due WHERE payout = ? ORDER BY epoch DESC", "b", account->b,
-			  sizeof(account->b));
+	int r = store_row(l->store, &row, none ? "SELECT epoch, amount FROM due WHERE payout = ? ORDER BY epoch LIMIT 1" :
+						 "SELECT epoch, amount FROM due WHERE payout = ? ORDER BY epoch DESC", "b",
+			  account->b, sizeof(account->b));
 
 	for (r = r < 0 ? r : 1; r == 1; r = store_next(l->store, row)) {
 		if (amount_cmp(earned, c->claimed) <= 0) {
