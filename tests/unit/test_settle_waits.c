@@ -14,6 +14,7 @@
 #include <event2/event.h>
 
 #include <nonos/clock.h>
+#include <nonos/err.h>
 #include <nonos/log.h>
 #include <nonos/mem.h>
 #include <nonos/secret.h>
