@@ -15,7 +15,7 @@ class Money:
         self.folder, self.key = folder, f"{folder}/holder.key"
         write(self.key, SECRET)
         self.run("genesis", "new", f"{folder}/genesis.json", "--name", "money", "--holder", HOLDER,
-                 "--key", f"{folder}/journal.key", "--unbonding-seconds", "1")
+                 "--key", f"{folder}/journal.key", "--unbonding-seconds", "600")
         self.node = Node(folder, "lone", f"journal_key = {folder}/journal.key\noperator = {HOLDER}")
         self.node.start()
 
