@@ -30,7 +30,7 @@ struct typed_schema {
 	size_t n_types;
 };
 
-/* Read at the first call, from the copy inside the program. */
+/* Read at the first call, from the copy inside the program; then threads may share it. */
 const struct typed_schema *typed_schema(void);
 
 #endif

@@ -2,6 +2,7 @@
 
 #include "typed_priv.h"
 
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -156,15 +157,21 @@ static void read_schema(struct typed_schema *s, const json_t *doc)
 		finish_type(s, &s->types[i]);
 }
 
-const struct typed_schema *typed_schema(void)
+static struct typed_schema schema;
+
+static void make_schema(void)
 {
-	static struct typed_schema schema;
 	static json_t *doc;		/* kept: the table points into it */
 
-	if (!doc) {
-		doc = json_loadb(text, sizeof(text), JSON_REJECT_DUPLICATES, NULL);
-		need(doc != NULL, "not JSON");
-		read_schema(&schema, doc);
-	}
+	doc = json_loadb(text, sizeof(text), JSON_REJECT_DUPLICATES, NULL);
+	need(doc != NULL, "not JSON");
+	read_schema(&schema, doc);
+}
+
+const struct typed_schema *typed_schema(void)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	pthread_once(&once, make_schema);
 	return &schema;
 }

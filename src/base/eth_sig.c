@@ -2,6 +2,7 @@
 
 #include <nonos/eth_sig.h>
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -21,22 +22,29 @@ static const uint8_t half_order[32] = {
 	0x5d, 0x57, 0x6e, 0x73, 0x57, 0xa4, 0x50, 0x1d, 0xdf, 0xe9, 0x2f, 0x46, 0x68, 0x1b, 0x20, 0xa0,
 };
 
-/* One context a process. Randomising it blinds signing against side channels. */
-static secp256k1_context *context(void)
+static secp256k1_context *made;
+
+/* Randomising it blinds signing against side channels. */
+static void make_context(void)
 {
-	static secp256k1_context *c;
 	uint8_t seed[32];
 
-	if (c)
-		return c;
-	c = secp256k1_context_create(SECP256K1_CONTEXT_SIGN | SECP256K1_CONTEXT_VERIFY);
-	if (!c)
+	made = secp256k1_context_create(SECP256K1_CONTEXT_SIGN | SECP256K1_CONTEXT_VERIFY);
+	if (!made)
 		mem_fail();
 	rand_bytes(seed, sizeof(seed));
-	if (!secp256k1_context_randomize(c, seed))
+	if (!secp256k1_context_randomize(made, seed))
 		abort();
 	secret_wipe(seed, sizeof(seed));
-	return c;
+}
+
+/* One a process, made when it is first asked for, and never changed after that: threads share it. */
+static const secp256k1_context *context(void)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	pthread_once(&once, make_context);
+	return made;
 }
 
 /* -- addresses ------------------------------------------------------------- */
