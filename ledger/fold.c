@@ -10,7 +10,6 @@
 
 #include <nonos/clock.h>
 #include <nonos/err.h>
-#include <nonos/jcs.h>
 
 /* How far above the last one a nonce may be: a slip of the pen must not close an account for ever. */
 enum { NONCE_AHEAD_MAX = 1 << 20 };
@@ -296,39 +295,10 @@ int fold_object(struct ledger *l, struct ledger_receipt *ret, struct ledger_refu
 	return r;
 }
 
-int fold_entry(struct ledger *l, struct ledger_receipt *ret, struct ledger_refusal *refusal, const char *entry,
-	       size_t entry_len, const char *evidence, size_t evidence_len)
+int fold_entry(struct ledger *l, struct ledger_receipt *ret, struct ledger_refusal *refusal, const struct entry *e)
 {
-	json_t *doc = NULL, *time, *attached = NULL;
-	struct object o = { .n_sigs = 0 };
-	int r = ERR_REFUSED;
-
-	if (entry_len > LEDGER_ENTRY_MAX || jcs_read(&doc, entry, entry_len) < 0) {
-		refuse(refusal, REFUSED_MALFORMED, "the entry is not JSON of the accepted kind, or too long");
-		return r;
-	}
-	time = json_incref(json_object_get(doc, "time"));
-	if (!json_is_integer(time) || json_integer_value(time) < 0 || json_object_get(doc, "domain")) {
-		r = refuse(refusal, REFUSED_MALFORMED, "the entry has no \"time\", or a domain");
-		goto out;
-	}
-	json_object_del(doc, "time");
-	if (evidence) {
-		if (evidence_len > LEDGER_EVIDENCE_MAX || jcs_read_canonical(&attached, evidence, evidence_len) < 0) {
-			r = refuse(refusal, REFUSED_EVIDENCE, "the evidence is not canonical JSON, or too long");
-			goto out;
-		}
-		if (!json_object_get(doc, "attachments"))
-			json_object_set_new(doc, "attachments", json_object());
-		json_object_set(json_object_get(doc, "attachments"), "evidence", attached);
-	}
-	r = object_read(&o, refusal, l->genesis, doc);
-	if (r == 0)
-		r = fold_object(l, ret, refusal, &o, (uint64_t)json_integer_value(time), entry, entry_len);
-out:
-	object_free(&o);
-	json_decref(attached);
-	json_decref(time);
-	json_decref(doc);
-	return r;
+	if (!e->refusal)
+		return fold_object(l, ret, refusal, &e->object, e->time, e->text, e->len);
+	*refusal = *e->refusal;
+	return ERR_REFUSED;
 }

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <nonos/crypto.h>
 #include <nonos/encode.h>
 #include <nonos/err.h>
 #include <nonos/jcs.h>
@@ -269,7 +270,65 @@ void object_free(struct object *o)
 	json_decref(o->message);
 	free(o->sigs);
 	free(o->evidence);
+	if (o->seen)
+		free(o->seen->entry);
+	free(o->seen);
 	*o = (struct object){ .n_sigs = 0 };
+}
+
+/* -- entries ------------------------------------------------------------------------------- */
+
+/* As an object's own attachment. */
+static int attach(struct ledger_refusal *refusal, json_t *doc, const char *evidence, size_t len)
+{
+	json_t *v;
+
+	if (len > LEDGER_EVIDENCE_MAX || jcs_read_canonical(&v, evidence, len) < 0)
+		return refuse(refusal, REFUSED_EVIDENCE, "the evidence is not canonical JSON, or too long");
+	if (!json_object_get(doc, "attachments"))
+		json_object_set_new(doc, "attachments", json_object());
+	json_object_set(json_object_get(doc, "attachments"), "evidence", v);
+	json_decref(v);
+	return 0;
+}
+
+static int read_entry(struct entry *e, struct ledger_refusal *refusal, const struct genesis *g, const char *evidence,
+		      size_t evidence_len)
+{
+	json_t *doc;
+	const json_t *time;
+	int r;
+
+	if (e->len > LEDGER_ENTRY_MAX || jcs_read(&doc, e->text, e->len) < 0)
+		return refuse(refusal, REFUSED_MALFORMED, "the entry is not JSON of the accepted kind, or too long");
+	time = json_object_get(doc, "time");
+	if (!json_is_integer(time) || json_integer_value(time) < 0 || json_object_get(doc, "domain")) {
+		r = refuse(refusal, REFUSED_MALFORMED, "the entry has no \"time\", or a domain");
+	} else {
+		e->time = (uint64_t)json_integer_value(time);
+		json_object_del(doc, "time");
+		r = evidence ? attach(refusal, doc, evidence, evidence_len) : 0;
+		if (r == 0)
+			r = object_read(&e->object, refusal, g, doc);
+	}
+	json_decref(doc);
+	return r;
+}
+
+void entry_read(struct entry *ret, const struct genesis *g, const char *text, size_t len, const char *evidence,
+		size_t evidence_len)
+{
+	struct ledger_refusal refusal;
+
+	*ret = (struct entry){ .text = text, .len = len };
+	if (read_entry(ret, &refusal, g, evidence, evidence_len) < 0)
+		ret->refusal = mem_dup(&refusal, sizeof(refusal));
+}
+
+void entry_free(struct entry *e)
+{
+	object_free(&e->object);
+	free(e->refusal);
 }
 
 /* -- writing -------------------------------------------------------------------------------- */
@@ -282,7 +341,7 @@ static json_t *hex_text(const uint8_t *data, size_t len)
 	return json_string(text);
 }
 
-int object_entry(char **ret, size_t *ret_len, const struct object *o, uint64_t time)
+static int write_entry(char **ret, size_t *ret_len, const struct object *o, uint64_t time)
 {
 	json_t *sigs = json_array(), *doc = json_object();
 	int r;
@@ -299,6 +358,19 @@ int object_entry(char **ret, size_t *ret_len, const struct object *o, uint64_t t
 	r = jcs_write(ret, ret_len, doc);
 	json_decref(doc);
 	return r;
+}
+
+int object_entry(char **ret, size_t *ret_len, const struct object *o, uint64_t time)
+{
+	const struct object_seen *seen = o->seen;
+
+	if (!seen || seen->time != time)
+		return write_entry(ret, ret_len, o, time);
+	if (seen->entry) {
+		*ret = mem_dup(seen->entry, seen->entry_len);
+		*ret_len = seen->entry_len;
+	}
+	return seen->written;
 }
 
 /* -- fields ----------------------------------------------------------------------------------- */
@@ -344,5 +416,31 @@ int object_amount(struct amount *ret, const struct object *o, const char *name)
 
 int object_recover(struct eth_addr *ret, const struct object *o, size_t i)
 {
-	return eth_sig_recover(ret, o->digest, o->sigs[i], ETH_SIG_LEN);
+	if (!o->seen)
+		return eth_sig_recover(ret, o->digest, o->sigs[i], ETH_SIG_LEN);
+	if (o->seen->sigs[i].r == 0)
+		*ret = o->seen->sigs[i].addr;
+	return o->seen->sigs[i].r;
+}
+
+int object_relay_signed(const struct object *o)
+{
+	uint8_t relay[RELAY_ID_LEN];
+
+	if (o->seen)
+		return o->seen->relay;
+	object_bytes32(relay, o, "relayId");
+	return ed25519_verify(relay, o->relay_sig, o->digest, sizeof(o->digest));
+}
+
+void object_look(struct object *o, uint64_t time)
+{
+	struct object_seen *seen = mem_new(sizeof(*seen) + o->n_sigs * sizeof(seen->sigs[0]));
+
+	seen->time = time;
+	seen->written = write_entry(&seen->entry, &seen->entry_len, o, time);
+	for (size_t i = 0; i < o->n_sigs; i++)
+		seen->sigs[i].r = object_recover(&seen->sigs[i].addr, o, i);
+	seen->relay = o->has_relay_sig ? object_relay_signed(o) : ERR_AUTH;
+	o->seen = seen;
 }

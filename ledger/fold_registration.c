@@ -8,7 +8,6 @@
 
 #include "ledger_priv.h"
 
-#include <nonos/crypto.h>
 #include <nonos/err.h>
 
 enum { FINGERPRINT_LEN = 20 };
@@ -24,7 +23,7 @@ static int apply(struct ledger *l, const struct object *o)
 		return ledger_refuse(l, REFUSED_MALFORMED, "message.fingerprint: not %d bytes", FINGERPRINT_LEN);
 	if (!o->has_relay_sig)
 		return ledger_refuse(l, REFUSED_RELAY_SIGNATURE, "attachments.relaySignature, the relay's own signature, is missing");
-	if (ed25519_verify(relay, o->relay_sig, o->digest, sizeof(o->digest)) < 0)
+	if (object_relay_signed(o) < 0)
 		return ledger_refuse(l, REFUSED_RELAY_SIGNATURE, "the relay's signature is not by relayId, or over another digest");
 	return store_run(ledger_store(l), "INSERT INTO registration VALUES(?, ?, ?, ?, ?)", "bubbb", relay, sizeof(relay),
 			 fold_height(l), fingerprint, sizeof(fingerprint), o->signer.b, sizeof(o->signer.b), payout.b,

@@ -24,6 +24,7 @@
 #include <nonos/log.h>
 #include <nonos/mem.h>
 
+#include "ahead.h"
 #include "checkpoint.h"
 
 enum {
@@ -252,21 +253,34 @@ static int append_missing(struct ledger *l, uint64_t from)
 }
 
 /* Apply a line of the copy unless the database has its entry. */
-static int apply_line(struct ledger *l, uint64_t *at, const char *text, size_t len)
+static int apply_line(struct ledger *l, uint64_t *at, const struct ahead *a, struct ahead_item *item)
 {
 	struct ledger_refusal refusal;
 	struct ledger_receipt receipt;
-	struct journal_line j;
-	int r = journal_line_read(&j, text, len);
+	int r;
 
-	if (r < 0)
+	if (item->r < 0)
 		return ledger_fail(l, ERR_IO, "%s: a line is damaged", l->path);
-	if (j.entry && (*at)++ >= l->end.tree.size) {
-		r = fold_entry(l, &receipt, &refusal, j.entry, j.entry_len, j.evidence, j.evidence_len);
-		if (r == ERR_REFUSED)
-			r = ledger_fail(l, ERR_IO, "its entry %" PRIu64 " does not follow: %s", *at - 1, refusal.why);
-	}
-	journal_line_free(&j);
+	if (!item->line.entry || (*at)++ < l->end.tree.size)
+		return 0;
+	r = fold_entry(l, &receipt, &refusal, ahead_entry(a, item));
+	if (r == ERR_REFUSED)
+		r = ledger_fail(l, ERR_IO, "its entry %" PRIu64 " does not follow: %s", *at - 1, refusal.why);
+	return r;
+}
+
+/* Apply those that begin before the byte `end`. */
+static int apply_lines(struct ledger *l, FILE *f, off_t end)
+{
+	struct ahead_lines lines = { .in = f, .bytes = (uint64_t)end, .had = l->end.tree.size };
+	struct ahead *a = ahead_new(l->genesis, ahead_line, &lines, NULL);
+	struct ahead_item *item;
+	uint64_t at = 0;
+	int r = 0;
+
+	while (r == 0 && (item = ahead_next(a)))
+		r = apply_line(l, &at, a, item);
+	ahead_free(a);
 	return r;
 }
 
@@ -275,18 +289,13 @@ static int complete(struct ledger *l, struct journal_copy *c, off_t end, const c
 {
 	int fd = dup(c->fd), r = 0;
 	FILE *f = fd < 0 ? NULL : fdopen(fd, "rb");
-	char *line = NULL;
-	size_t cap = 0;
-	uint64_t at = 0;
-	ssize_t n;
 
 	if (!f || fseeko(f, 0, SEEK_SET) < 0)
 		r = ledger_fail(l, ERR_IO, "%s: %s", c->path, strerror(errno));
 	if (r == 0)
 		r = ledger_batch(l);
-	while (r == 0 && ftello(f) < end && (n = getline(&line, &cap, f)) > 0)
-		r = apply_line(l, &at, line, (size_t)n);
-	free(line);
+	if (r == 0)
+		r = apply_lines(l, f, end);
 	if (f)
 		fclose(f);
 	if (r == 0)

@@ -3,6 +3,7 @@
 
 #include "ledger_state.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -69,6 +70,25 @@ static bool is_known(const json_t *doc)
 		return json_is_object(json_object_get(doc, "genesis")) || json_is_object(json_object_get(doc, "entry")) ||
 		       json_is_string(json_object_get(doc, "checkpoint"));
 	return n == 2 && json_is_object(json_object_get(doc, "entry")) && json_is_object(json_object_get(doc, "evidence"));
+}
+
+/* The file is a stranger's. */
+int journal_line_next(char **text, size_t *cap, size_t *ret_len, FILE *in)
+{
+	size_t len = 0;
+	int c = 0;
+
+	while (c != '\n' && (c = getc_unlocked(in)) != EOF) {
+		if (len == LEDGER_OBJECT_MAX)
+			return ERR_TOO_LONG;
+		if (len == *cap) {
+			*cap = *cap ? 2 * *cap : 1024;
+			*text = mem_resize(*text, *cap, 1);
+		}
+		(*text)[len++] = (char)c;
+	}
+	*ret_len = len;
+	return 0;
 }
 
 int journal_line_read(struct journal_line *ret, const char *text, size_t len)

@@ -16,6 +16,7 @@
 #include <nonos/jcs.h>
 #include <nonos/mem.h>
 
+#include "ahead.h"
 #include "checkpoint.h"
 #include "ledger_key.h"
 #include "schema.h"
@@ -322,15 +323,66 @@ int ledger_submit_text(struct ledger *l, struct ledger_receipt *ret, struct ledg
 	return r;
 }
 
-int ledger_append(struct ledger *l, struct ledger_refusal *ret_refusal, const char *entry, size_t entry_len,
-		  const char *evidence, size_t evidence_len)
+int ledger_append_entry(struct ledger *l, struct ledger_refusal *ret_refusal, const struct entry *e)
 {
 	struct ledger_receipt receipt;
 	int r = begin_object(l, ret_refusal);
 
-	if (r == 0)
-		r = fold_entry(l, &receipt, ret_refusal, entry, entry_len, evidence, evidence_len);
+	if (r < 0)
+		return r;
+	r = fold_entry(l, &receipt, ret_refusal, e);
 	return r < 0 && r != ERR_REFUSED ? lose(l, r) : r;
+}
+
+int ledger_append(struct ledger *l, struct ledger_refusal *ret_refusal, const char *entry, size_t entry_len,
+		  const char *evidence, size_t evidence_len)
+{
+	struct entry e;
+	int r;
+
+	entry_read(&e, l->genesis, entry, entry_len, evidence, evidence_len);
+	r = ledger_append_entry(l, ret_refusal, &e);
+	entry_free(&e);
+	return r;
+}
+
+struct texts {
+	const struct ledger_text *next;
+	size_t n;
+};
+
+static bool next_text(void *ctx, struct ahead_item *ret)
+{
+	struct texts *s = ctx;
+
+	if (s->n == 0)
+		return false;
+	ret->line.entry = mem_dup(s->next->entry, s->next->entry_len);
+	ret->line.entry_len = s->next->entry_len;
+	if (s->next->evidence) {
+		ret->line.evidence = mem_dup(s->next->evidence, s->next->evidence_len);
+		ret->line.evidence_len = s->next->evidence_len;
+	}
+	s->next++;
+	s->n--;
+	return true;
+}
+
+int ledger_append_all(struct ledger *l, size_t *ret_n, struct ledger_refusal *ret_refusal, const struct ledger_text *texts,
+		      size_t n)
+{
+	struct texts s = { .next = texts, .n = n };
+	struct ahead *a = ahead_new(l->genesis, next_text, &s, NULL);
+	struct ahead_item *item;
+	int r = 0;
+
+	*ret_n = 0;
+	while (r == 0 && (item = ahead_next(a))) {
+		r = ledger_append_entry(l, ret_refusal, ahead_entry(a, item));
+		*ret_n += r == 0;
+	}
+	ahead_free(a);
+	return r;
 }
 
 /* Copy first, then the database: what is acknowledged is in both. */

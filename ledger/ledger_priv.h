@@ -17,6 +17,18 @@
 
 enum { OBJECT_SIGS_MAX = GENESIS_SIGNERS_MAX };
 
+/* What object_entry(), object_relay_signed() and object_recover() give, worked out beforehand. */
+struct object_seen {
+	char *entry;			/* NULL: `written` is why */
+	size_t entry_len;
+	uint64_t time;			/* of the entry */
+	int written, relay;
+	struct {
+		int r;
+		struct eth_addr addr;
+	} sigs[];
+};
+
 /* A parsed object whose message is well-formed: every field below exists and fits its type. */
 struct object {
 	const char *type;
@@ -31,6 +43,7 @@ struct object {
 	const struct fold_type *fold;
 	bool has_signer;			/* the type names the field that must have signed */
 	struct eth_addr signer;			/* then who signed; checked before apply() */
+	struct object_seen *seen;		/* NULL: it was not looked at yet */
 };
 
 /* Fields of the message. Naming one that the type does not have is our own bug. */
@@ -49,6 +62,9 @@ int object_payment(struct ledger *l, struct amount *ret, const struct object *o)
 
 /* Who made signature `i` over the digest. */
 int object_recover(struct eth_addr *ret, const struct object *o, size_t i);
+
+/* 0 when the relay's signature, which it has, is by its "relayId" over the digest; else ERR_AUTH. */
+int object_relay_signed(const struct object *o);
 
 /*
  * 0 when at least `who->threshold` different members of `who` signed, and nobody else; else

@@ -64,6 +64,26 @@ struct ledger {
 int object_read(struct object *ret, struct ledger_refusal *refusal, const struct genesis *g, const json_t *doc);
 void object_free(struct object *o);
 
+/*
+ * Work out now what the fold will ask of it as the entry of `time`: who signed, and the entry's bytes. Any thread may, with
+ * an object of its own.
+ */
+void object_look(struct object *o, uint64_t time);
+
+/* An entry taken apart, or why it cannot be. */
+struct entry {
+	const char *text;		/* borrowed */
+	size_t len;
+	uint64_t time;
+	struct object object;
+	struct ledger_refusal *refusal;	/* NULL: none */
+};
+
+/* Take the bytes of an entry apart. Needs no ledger; in any thread. Free it. */
+void entry_read(struct entry *ret, const struct genesis *g, const char *text, size_t len, const char *evidence,
+		size_t evidence_len);
+void entry_free(struct entry *e);
+
 /* The canonical bytes of the entry of an object, malloc()ed. */
 int object_entry(char **ret, size_t *ret_len, const struct object *o, uint64_t time);
 
@@ -81,9 +101,8 @@ const struct fold_type *fold_find(const char *type);
 int fold_object(struct ledger *l, struct ledger_receipt *ret, struct ledger_refusal *refusal, const struct object *o,
 		uint64_t time, const char *expect, size_t expect_len);
 
-/* Apply the bytes of an entry. Errors as above. */
-int fold_entry(struct ledger *l, struct ledger_receipt *ret, struct ledger_refusal *refusal, const char *entry,
-	       size_t entry_len, const char *evidence, size_t evidence_len);
+/* Apply an entry that was read. Errors as above. */
+int fold_entry(struct ledger *l, struct ledger_receipt *ret, struct ledger_refusal *refusal, const struct entry *e);
 
 /* -- account.c ------------------------------------------------------------------- */
 
@@ -167,6 +186,9 @@ struct journal_line {
 	size_t genesis_len, entry_len, evidence_len, note_len;
 };
 
+/* As getline(), of lines that an export may have; *ret_len is 0 at the end. ERR_TOO_LONG. */
+int journal_line_next(char **text, size_t *cap, size_t *ret_len, FILE *in);
+
 int journal_line_read(struct journal_line *ret, const char *text, size_t len);
 void journal_line_free(struct journal_line *j);
 
@@ -187,6 +209,9 @@ int ledger_open_replay(struct ledger **ret, const struct genesis *g, char why[LE
 
 /* Open a transaction unless one is open. */
 int ledger_batch(struct ledger *l);
+
+/* ledger_append() of an entry that was read. */
+int ledger_append_entry(struct ledger *l, struct ledger_refusal *ret_refusal, const struct entry *e);
 
 /* Note why something failed; returns `code`. */
 int ledger_fail(struct ledger *l, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));

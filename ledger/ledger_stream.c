@@ -10,8 +10,8 @@
 #include <string.h>
 
 #include <nonos/err.h>
-#include <nonos/mem.h>
 
+#include "ahead.h"
 #include "checkpoint.h"
 
 /* -- out -------------------------------------------------------------------------------- */
@@ -94,8 +94,10 @@ static int compare_entry(struct import *m, uint64_t line, const struct journal_l
 	return r;
 }
 
-static int import_entry(struct import *m, uint64_t line, const struct journal_line *j)
+static int import_entry(struct import *m, const struct ahead *a, struct ahead_item *item)
 {
+	const struct journal_line *j = &item->line;
+	uint64_t line = item->number;
 	struct ledger_refusal refusal;
 	struct merkle_hash leaf;
 	int r;
@@ -104,7 +106,7 @@ static int import_entry(struct import *m, uint64_t line, const struct journal_li
 	if (m->at < m->start) {
 		r = compare_entry(m, line, j);
 	} else {
-		r = ledger_append(m->l, &refusal, j->entry, j->entry_len, j->evidence, j->evidence_len);
+		r = ledger_append_entry(m->l, &refusal, ahead_entry(a, item));
 		if (r == ERR_REFUSED)
 			return complain(m, r, line, refusal_name(refusal.code), refusal.why);
 		if (r < 0)
@@ -136,62 +138,57 @@ static int import_note(struct import *m, uint64_t line, const struct journal_lin
 	return 0;
 }
 
-static int import_line(struct import *m, uint64_t line, const char *text, size_t len)
+static int import_genesis(struct import *m, uint64_t line, const struct journal_line *j)
 {
-	struct journal_line j;
-	int r;
+	const struct genesis *g = m->l->genesis;
 
-	if (len == 0 || text[len - 1] != '\n')
-		return complain(m, ERR_MALFORMED, line, "the file ends in the middle of a line", "");
-	if (journal_line_read(&j, text, len) < 0)
-		return complain(m, ERR_MALFORMED, line, "not a line of a journal's export", "");
-	if ((line == 1) != (j.genesis != NULL))
-		r = complain(m, ERR_MALFORMED, line, "the genesis document, and nothing else, is the first line", "");
-	else if (j.genesis)
-		r = j.genesis_len == m->l->genesis->text_len && memcmp(j.genesis, m->l->genesis->text, j.genesis_len) == 0 ? 0 :
-		    complain(m, ERR_MISMATCH, line, "the journal is of another network", "");
-	else
-		r = j.entry ? import_entry(m, line, &j) : import_note(m, line, &j);
-	journal_line_free(&j);
-	return r;
+	if (j->genesis_len == g->text_len && memcmp(j->genesis, g->text, g->text_len) == 0)
+		return 0;
+	return complain(m, ERR_MISMATCH, line, "the journal is of another network", "");
 }
 
-/* As getline(), of lines that an export may have; *ret_len is 0 at the end. The file is a stranger's. */
-static int next_line(char **text, size_t *cap, size_t *ret_len, FILE *in)
+static int import_line(struct import *m, const struct ahead *a, struct ahead_item *item)
 {
-	size_t len = 0;
-	int c = 0;
+	const struct journal_line *j = &item->line;
 
-	while (c != '\n' && (c = getc_unlocked(in)) != EOF) {
-		if (len == LEDGER_OBJECT_MAX)
-			return ERR_TOO_LONG;
-		if (len == *cap) {
-			*cap = *cap ? 2 * *cap : 4096;
-			*text = mem_resize(*text, *cap, 1);
-		}
-		(*text)[len++] = (char)c;
-	}
-	*ret_len = len;
-	return 0;
+	if (item->r == ERR_TOO_LONG)
+		return complain(m, item->r, item->number, "longer than any of an export", "");
+	if (item->len == 0 || item->text[item->len - 1] != '\n')
+		return complain(m, ERR_MALFORMED, item->number, "the file ends in the middle of a line", "");
+	if (item->r < 0)
+		return complain(m, ERR_MALFORMED, item->number, "not a line of a journal's export", "");
+	if ((item->number == 1) != (j->genesis != NULL))
+		return complain(m, ERR_MALFORMED, item->number, "the genesis document, and nothing else, is the first line", "");
+	if (j->genesis)
+		return import_genesis(m, item->number, j);
+	return j->entry ? import_entry(m, a, item) : import_note(m, item->number, j);
+}
+
+static int import_lines(struct import *m, uint64_t *ret_lines, FILE *in)
+{
+	struct ahead_lines lines = { .in = in, .bytes = UINT64_MAX, .had = m->start };
+	struct ahead *a = ahead_new(m->l->genesis, ahead_line, &lines, NULL);
+	struct ahead_item *item;
+	int r = 0;
+
+	while (r == 0 && (item = ahead_next(a)))
+		r = import_line(m, a, item);
+	ahead_free(a);
+	*ret_lines = lines.lines;
+	return r;
 }
 
 int ledger_import(struct ledger *l, uint64_t *ret_entries, FILE *in, char why[LEDGER_WHY_CAP])
 {
 	struct import m = { .l = l, .start = l->committed.tree.size, .sealed = true, .why = why };
 	uint64_t line = 0;
-	char *text = NULL;
-	size_t cap = 0, n;
-	int r = 0;
+	int r;
 
 	if (l->batch) {
 		snprintf(why, LEDGER_WHY_CAP, "a batch is open");
 		return ERR_STATE;
 	}
-	while (r == 0 && (r = next_line(&text, &cap, &n, in)) == 0 && n)
-		r = import_line(&m, ++line, text, n);
-	free(text);
-	if (r == ERR_TOO_LONG)
-		r = complain(&m, r, line + 1, "longer than any of an export", "");
+	r = import_lines(&m, &line, in);
 	if (r == 0 && ferror(in))
 		r = complain(&m, ERR_IO, line, "reading", strerror(errno));
 	if (r == 0 && line == 0)
@@ -210,7 +207,7 @@ int ledger_stream_genesis(struct genesis **ret, FILE *in, char why[LEDGER_WHY_CA
 	struct journal_line j = { .genesis = NULL };
 	char *text = NULL, because[GENESIS_WHY_CAP];
 	size_t cap = 0, n = 0;
-	int r = next_line(&text, &cap, &n, in);
+	int r = journal_line_next(&text, &cap, &n, in);
 
 	if (r == 0)
 		r = journal_line_read(&j, text, n);

@@ -10,7 +10,9 @@
 #include <string.h>
 
 #include <nonos/err.h>
+#include <nonos/mem.h>
 
+#include "ahead.h"
 #include "checkpoint.h"
 #include "schema.h"
 
@@ -41,24 +43,63 @@ static bool same_blob(sqlite3_stmt *row, int column, const void *data, size_t le
 	return (size_t)sqlite3_column_bytes(row, column) == len && have && memcmp(have, data, len) == 0;
 }
 
-/* Columns: idx, body, evidence. 1: go on. */
-static int replay_row(struct verify *v, sqlite3_stmt *row, uint64_t index)
+/* The entries in the database. Columns: idx, body, evidence. */
+struct rows {
+	struct store *store;
+	sqlite3_stmt *row;		/* NULL: it failed */
+	uint64_t next, total;
+};
+
+/* The value of a column; NULL when it is empty. */
+static char *copy_blob(size_t *ret_len, sqlite3_stmt *row, int column)
 {
-	const char *body = sqlite3_column_blob(row, 1), *evidence = sqlite3_column_blob(row, 2);
+	const void *data = sqlite3_column_blob(row, column);
+
+	*ret_len = data ? (size_t)sqlite3_column_bytes(row, column) : 0;
+	return data ? mem_dup(data, *ret_len) : NULL;
+}
+
+static bool next_row(void *ctx, struct ahead_item *ret)
+{
+	struct rows *s = ctx;
+	int r;
+
+	if (s->next == s->total || !s->row)
+		return false;
+	ret->number = s->next;
+	r = store_next(s->store, s->row);
+	if (r != 1 || store_u64(s->row, 0) != s->next) {
+		ret->r = r < 0 ? r : ERR_NOT_FOUND;
+		store_drop(s->row);
+		s->row = NULL;
+		return true;
+	}
+	s->next++;
+	ret->line.entry = copy_blob(&ret->line.entry_len, s->row, 1);
+	if (!ret->line.entry)
+		ret->line.entry = mem_strdup("");
+	ret->line.evidence = copy_blob(&ret->line.evidence_len, s->row, 2);
+	return true;
+}
+
+/* 1: go on. */
+static int replay_item(struct verify *v, const struct ahead *a, struct ahead_item *item)
+{
 	struct ledger_refusal refusal;
 	struct ledger_receipt receipt;
 	int r;
 
-	if (store_u64(row, 0) != index) {
-		differ(v, "entry %" PRIu64 " is missing", index);
+	if (item->r == ERR_NOT_FOUND) {
+		differ(v, "entry %" PRIu64 " is missing", item->number);
 		return 0;
 	}
+	if (item->r < 0)
+		return ledger_fail(v->l, item->r, "%s", store_error(v->l->store));
 	r = ledger_batch(v->replay);
 	if (r == 0)
-		r = fold_entry(v->replay, &receipt, &refusal, body ? body : "", (size_t)sqlite3_column_bytes(row, 1), evidence,
-			       (size_t)sqlite3_column_bytes(row, 2));
+		r = fold_entry(v->replay, &receipt, &refusal, ahead_entry(a, item));
 	if (r == ERR_REFUSED) {
-		differ(v, "entry %" PRIu64 " does not follow from those before it: %s", index, refusal.why);
+		differ(v, "entry %" PRIu64 " does not follow from those before it: %s", item->number, refusal.why);
 		return 0;
 	}
 	if (r < 0)
@@ -67,35 +108,35 @@ static int replay_row(struct verify *v, sqlite3_stmt *row, uint64_t index)
 	return 1;
 }
 
+static int replay_rows(struct verify *v, struct rows *rows, int (*progress)(void *ctx, uint64_t done, uint64_t total), void *ctx)
+{
+	struct ahead *a = ahead_new(v->l->genesis, next_row, rows, NULL);
+	struct ahead_item *item;
+	int r = 1;
+
+	while (r == 1 && (item = ahead_next(a))) {
+		r = replay_item(v, a, item);
+		if (r != 1 || v->report->entries % BATCH)
+			continue;
+		r = ledger_commit(v->replay);
+		if (r == 0)
+			r = progress && progress(ctx, v->report->entries, rows->total) ? ERR_CLOSED : 1;
+	}
+	ahead_free(a);
+	return r < 0 ? r : ledger_commit(v->replay);
+}
+
 static int replay_all(struct verify *v, int (*progress)(void *ctx, uint64_t done, uint64_t total), void *ctx)
 {
-	uint64_t total = v->l->committed.tree.size;
-	sqlite3_stmt *row;
-	int r = store_prepare(v->l->store, &row, "SELECT idx, entry.body, evidence.body FROM entry LEFT JOIN evidence"
+	struct rows rows = { .store = v->l->store, .total = v->l->committed.tree.size };
+	int r = store_prepare(v->l->store, &rows.row, "SELECT idx, entry.body, evidence.body FROM entry LEFT JOIN evidence"
 			      " ON hash = evidence ORDER BY idx");
 
 	if (r < 0)
 		return ledger_fail(v->l, r, "%s", store_error(v->l->store));
-	for (uint64_t i = 0; i < total; i++) {
-		r = store_next(v->l->store, row);
-		if (r == 0)
-			differ(v, "entry %" PRIu64 " is missing", i);
-		else if (r < 0)
-			ledger_fail(v->l, r, "%s", store_error(v->l->store));
-		else
-			r = replay_row(v, row, i);
-		if (r != 1)
-			break;
-		if ((i + 1) % BATCH)
-			continue;
-		r = ledger_commit(v->replay);
-		if (r == 0 && progress && progress(ctx, i + 1, total))
-			r = ERR_CLOSED;
-		if (r < 0)
-			break;
-	}
-	store_drop(row);
-	return r < 0 ? r : ledger_commit(v->replay);
+	r = replay_rows(v, &rows, progress, ctx);
+	store_drop(rows.row);
+	return r;
 }
 
 /* -- comparing ---------------------------------------------------------------------------- */

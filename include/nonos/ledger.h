@@ -222,6 +222,18 @@ void ledger_rollback(struct ledger *l);
 int ledger_append(struct ledger *l, struct ledger_refusal *ret_refusal, const char *entry, size_t entry_len,
 		  const char *evidence, size_t evidence_len);
 
+/* Without evidence that is NULL. */
+struct ledger_text {
+	const char *entry;
+	size_t entry_len;
+	const char *evidence;
+	size_t evidence_len;
+};
+
+/* One after the other, until one fails. *ret_n were taken. Many are checked on several cores. */
+int ledger_append_all(struct ledger *l, size_t *ret_n, struct ledger_refusal *ret_refusal, const struct ledger_text *texts,
+		      size_t n);
+
 /*
  * A follower's commit: as ledger_commit(), with the writer's checkpoint, which must be
  * signed by genesis' key for exactly this size and root. ERR_AUTH or ERR_MISMATCH leave the batch
