@@ -335,26 +335,42 @@ static void fetch_beside(struct follow *f)
 	fetch(f, path, LEDGER_EVIDENCE_MAX, on_beside);
 }
 
+/* The entries that can be applied now, up to one that lacks what belongs beside it. */
+static size_t collect(const struct follow *f, struct ledger_text texts[TILE_WIDTH], bool *ret_lacks)
+{
+	struct rd bundle = rd_init(f->bundle, f->bundle_len);
+	struct ledger_text t;
+	size_t n = 0;
+
+	*ret_lacks = false;
+	for (uint64_t i = f->bundle_first; i < f->target.size && tile_next_entry(&bundle, &t.entry, &t.entry_len) == 0; i++) {
+		if (i < f->at)
+			continue;
+		t.evidence = n == 0 ? f->beside.text : NULL;
+		t.evidence_len = n == 0 ? f->beside.len : 0;
+		*ret_lacks = !t.evidence && names_evidence(t.entry, t.entry_len);
+		if (*ret_lacks || n == TILE_WIDTH)
+			break;
+		texts[n++] = t;
+	}
+	return n;
+}
+
 /* Apply entries until one lacks what belongs beside it: ERR_AGAIN. */
 static int apply_entries(struct follow *f, struct ledger_refusal *refusal)
 {
-	struct rd bundle = rd_init(f->bundle, f->bundle_len);
-	const char *entry;
-	size_t len;
+	struct ledger_text texts[TILE_WIDTH];
+	bool lacks;
+	size_t n = collect(f, texts, &lacks), taken = 0;
 	int r = 0;
 
-	for (uint64_t i = f->bundle_first; r == 0 && i < f->target.size && tile_next_entry(&bundle, &entry, &len) == 0; i++) {
-		if (i < f->at)
-			continue;
-		if (!f->beside.text && names_evidence(entry, len))
-			return ERR_AGAIN;
+	if (n) {
 		f->open = true;
-		r = ledger_append(f->ledger, refusal, entry, len, f->beside.text, f->beside.len);
+		r = ledger_append_all(f->ledger, &taken, refusal, texts, n);
+		f->at += taken;
 		drop_beside(f);
-		if (r == 0)
-			f->at++;
 	}
-	return r;
+	return r == 0 && lacks ? ERR_AGAIN : r;
 }
 
 /*

@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <pthread.h>
 #include <signal.h>
 #include <spawn.h>
 #include <sys/epoll.h>
@@ -369,6 +370,20 @@ static int be_worker(void)
 	return read_file() == 0 ? 5 : exec_shell() == 0 ? 6 : 0;
 }
 
+static void *nothing(void *arg)
+{
+	return arg;
+}
+
+/* A replay of the journal checks its signatures on all cores. */
+static int make_thread(void)
+{
+	pthread_t thread;
+	int r = pthread_create(&thread, NULL, nothing, NULL);
+
+	return r ? r : pthread_join(thread, NULL);
+}
+
 static void test_keeper_works(void **state)
 {
 	(void)state;
@@ -378,6 +393,7 @@ static void test_keeper_works(void **state)
 	assert_int_equal(outcome(SANDBOX_KEEPER, read_file), 0);
 	assert_int_equal(outcome(SANDBOX_KEEPER, unix_pair), 0);
 	assert_int_equal(outcome(SANDBOX_KEEPER, start_worker), 0);
+	assert_int_equal(outcome(SANDBOX_KEEPER, make_thread), 0);
 }
 
 int main(int argc, char **argv)
