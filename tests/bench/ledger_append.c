@@ -2,7 +2,8 @@
  * What the ledger adds to its raw cost: entries appended with all checks and a
  * durable commit every 100, against a signature check and a row of SQLite for
  * each, committed as often; both in this run, on the same disk, in turns. Then
- * the replay against the signature checks in it, and the memory of both.
+ * the replay, on all cores and on one, against the signature checks in it, one after
+ * the other on one core just before and after; and the memory of all.
  *
  *	ledger_append [ENTRIES [DIRECTORY]]		20000, the current directory
  */
@@ -11,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sched.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -166,7 +168,7 @@ static void raw_append(struct took *total, sqlite3 *db, sqlite3_stmt *insert, co
 	stop(total, since);
 }
 
-static void ledger_append_all(struct took *total, struct ledger *l, const struct object *o, size_t n)
+static void submit_all(struct took *total, struct ledger *l, const struct object *o, size_t n)
 {
 	struct took since = start();
 
@@ -206,22 +208,45 @@ static struct ledger *open_ledger(const struct genesis *g, enum ledger_mode mode
 	return l;
 }
 
-static void replay(const struct genesis *g, size_t n, const struct took *checks)
+/* `some` of the `n` objects, to check between. */
+static void replay(const struct genesis *g, size_t n, const struct object *some, size_t n_some, int cores)
 {
-	struct ledger *l = open_ledger(g, LEDGER_READ);
-	struct took took = { 0 }, since;
+	struct took took = { 0 }, checks = { 0 }, since;
+	double part = (double)n / (2 * (double)n_some);
 	struct ledger_report report;
 	long before = rss_kib();
 	struct rusage use;
+	struct ledger *l;
 
+	check_all(&checks, some, n_some);
 	since = start();
+	l = open_ledger(g, LEDGER_READ);
 	if (ledger_verify(l, &report, NULL, NULL) < 0)
 		die("verify", report.first);
-	stop(&took, since);
-	getrusage(RUSAGE_SELF, &use);
-	printf("replay   %8.0f entries/s; signature checks are %.0f %% of its processor time; RSS %ld KiB before, peak of the run %ld KiB\n",
-	       (double)n / took.wall, 100 * checks->cpu / took.cpu, before, use.ru_maxrss);
 	ledger_close(l);
+	stop(&took, since);
+	check_all(&checks, some, n_some);
+	getrusage(RUSAGE_SELF, &use);
+	printf("replay on %d core%s %6.0f entries/s, %.2f times its signature checks alone on one core; they are %.0f %% of its "
+	       "processor time; RSS %ld KiB before, peak of the run %ld KiB\n", cores, cores == 1 ? " " : "s", (double)n / took.wall,
+	       took.wall / (checks.wall * part), 100 * checks.cpu * part / took.cpu, before, use.ru_maxrss);
+}
+
+static void replay_both(const struct genesis *g, size_t n, const struct object *some, size_t n_some)
+{
+	cpu_set_t all, one;
+	int cores, i = 0;
+
+	if (sched_getaffinity(0, sizeof(all), &all) < 0)
+		die("cores", "they cannot be counted");
+	cores = CPU_COUNT(&all);
+	replay(g, n, some, n_some, cores);
+	while (!CPU_ISSET(i, &all))
+		i++;
+	CPU_ZERO(&one);
+	CPU_SET(i, &one);
+	if (cores > 1 && sched_setaffinity(0, sizeof(one), &one) == 0)
+		replay(g, n, some, n_some, 1);
 }
 
 static void remove_files(void)
@@ -237,7 +262,7 @@ static void remove_files(void)
 int main(int argc, char **argv)
 {
 	size_t n = argc > 1 ? strtoul(argv[1], NULL, 10) : 20000, slice = n / TURNS;
-	struct took raw_total = { 0 }, total = { 0 }, checks = { 0 };
+	struct took raw_total = { 0 }, total = { 0 };
 	struct object *objects;
 	struct genesis *g;
 	struct ledger *l;
@@ -260,8 +285,7 @@ int main(int argc, char **argv)
 		for (size_t i = 0; i < slice; i++)
 			make_object(&objects[i], g, (size_t)turn * slice + i);
 		raw_append(&a, raw, insert, objects, slice);
-		ledger_append_all(&b, l, objects, slice);
-		check_all(&checks, objects, slice);
+		submit_all(&b, l, objects, slice);
 		printf("turn %d   raw %6.0f entries/s, %5.1f us of processor   ledger %6.0f, %5.1f us   RSS %ld KiB\n", turn + 1,
 		       (double)slice / a.wall, a.cpu / (double)slice * 1e6, (double)slice / b.wall, b.cpu / (double)slice * 1e6, rss_kib());
 		raw_total.wall += a.wall;
@@ -276,8 +300,8 @@ int main(int argc, char **argv)
 	ledger_close(l);
 	sqlite3_finalize(insert);
 	sqlite3_close(raw);
+	replay_both(g, slice * TURNS, objects, slice);
 	free(objects);
-	replay(g, slice * TURNS, &checks);
 	genesis_free(g);
 	remove_files();
 	return 0;
