@@ -171,8 +171,8 @@ LIES = {
     "cut": ("/tile/entries", lambda s, b: (s, b[:-5]), "malformed"),
     "junk": ("/tile/entries", lambda s, b: (s, os.urandom(3000)), "malformed"),
     "too many": ("/tile/entries", lambda s, b: (s, b + b[:2 + struct.unpack(">H", b[:2])[0]]), "malformed"),
-    "no JSON": ("/tile/entries", lambda s, b: (s, struct.pack(">H", 3) + b"abc" + b[2 + struct.unpack(">H", b[:2])[0]:]), "refused"),
-    "changed": ("/tile/entries", lambda s, b: (s, change_entry(b)), "refused"),
+    "no JSON": ("/tile/entries", lambda s, b: (s, struct.pack(">H", 3) + b"abc" + b[2 + struct.unpack(">H", b[:2])[0]:]), "otherwise"),
+    "changed": ("/tile/entries", lambda s, b: (s, change_entry(b)), "otherwise"),
 }
 
 
@@ -222,7 +222,7 @@ def check_lies(folder, writer, url, key):
         node.stop()
     Liar.lie = lambda self, p, s, b: lie_evidence(p, s, b)
     node.start()
-    node.wait("evidence with a zero byte", lambda: "refused" in (node.follow().get("problem") or ""))
+    node.wait("evidence with a zero byte", lambda: "otherwise" in (node.follow().get("problem") or ""))
     expect("height after evidence with a zero byte", node.height(), 0)
     node.stop()
     Liar.lie = lambda self, p, s, b: (s, b)

@@ -22,14 +22,13 @@
 #include <nonos/mem.h>
 
 #include "../../ledger/checkpoint.h"
-#include "../../ledger/tiles.h"
+#include "../../ledger/tile_tree.h"
 
 enum {
 	URL_CAP = 700, PROBLEM_CAP = 512, CALLS_MAX = 32,
 	CHECKPOINT_MAX = NOTE_LEN_MAX, REPLY_MAX = 1 << 20,
 	TIMEOUT_MS = 30 * 1000, BUNDLE_TIMEOUT_MS = 120 * 1000,
 	BACKOFF_MAX_S = 300,
-	LEAVES_MAX = 1 << 22,		/* entries for which a fork can be proved here: 128 MiB of hashes */
 };
 
 /* Evidence of the next entry: that of one at a time, because it can be long. */
@@ -68,8 +67,10 @@ struct follow {
 	size_t bundle_len;
 	uint64_t bundle_first;
 	struct beside beside;
-	struct merkle_hash *leaves;	/* while a fork is looked into */
-	uint64_t n_leaves;
+	char refused[32];		/* why entry `at` was refused; "": none was */
+	struct merkle_hash refused_leaf;
+	struct tile_tree *tree;		/* of the writer, while a fork is looked into */
+	struct tile tile;		/* of it, the one that is fetched */
 
 	char *ours, *theirs;		/* the two checkpoints of a fork; NULL: none was seen */
 	int64_t fork_found;
@@ -101,8 +102,9 @@ static void end_round(struct follow *f)
 		ledger_rollback(f->ledger);
 	f->open = false;
 	drop_bundle(f);
-	free(f->leaves);
-	f->leaves = NULL;
+	tile_tree_free(f->tree);
+	f->tree = NULL;
+	f->refused[0] = '\0';
 	free(f->note);
 	f->note = NULL;
 }
@@ -221,69 +223,86 @@ static void load_fork(struct follow *f)
 	json_decref(o);
 }
 
-/* Their root at our size, from their own hashes, which add up to what they signed. */
-static void judge_leaves(struct follow *f)
-{
-	struct merkle_source s = merkle_source_leaves(f->leaves);
-	uint64_t ours = ledger_committed(f->ledger);
-	struct merkle_hash root;
-	uint8_t own[LEDGER_ROOT_LEN];
+static void judge(struct follow *f);
 
-	if (merkle_root(&root, &s, f->target.size) < 0 || memcmp(root.b, f->target.root.b, sizeof(root.b)) != 0)
-		fail(f, "what the writer gives out does not add up to its checkpoint of %llu entries",
-		     (unsigned long long)f->target.size);
-	else if (ledger_root_at(f->ledger, own, ours) == 0 && merkle_root(&root, &s, ours) == 0 &&
-		 memcmp(root.b, own, sizeof(own)) != 0)
-		caught(f);
-	else
-		fail(f, "entries of the writer were refused although it signed them");
-}
-
-static void fetch_leaves(struct follow *f);
-
-static void on_leaves(void *arg, const struct http_reply *reply)
+static void on_tile(void *arg, const struct http_reply *reply)
 {
 	struct follow *f = arg;
-	uint64_t left = f->target.size - f->n_leaves;
-	size_t want = (left < TILE_WIDTH ? left : TILE_WIDTH) * sizeof(struct merkle_hash);
 
 	if (!is_good(f, reply, "a tile of hashes"))
 		return;
-	if (reply->body_len != want) {
-		fail(f, "a tile of hashes has %zu bytes, not %zu", reply->body_len, want);
-		return;
-	}
-	memcpy(&f->leaves[f->n_leaves], reply->body, want);
-	f->n_leaves += want / sizeof(struct merkle_hash);
-	if (f->n_leaves < f->target.size)
-		fetch_leaves(f);
+	if (tile_tree_add(f->tree, &f->tile, reply->body, reply->body_len) < 0)
+		fail(f, "a tile of hashes has %zu bytes, not %zu", reply->body_len, f->tile.width * (size_t)LEDGER_ROOT_LEN);
 	else
-		judge_leaves(f);
+		judge(f);
 }
 
-static void fetch_leaves(struct follow *f)
+/* Whether the writer signed another history than ours: its root at our size, proven by what it signed now. */
+static int judge_root(struct follow *f, bool *ret_forked)
 {
-	uint64_t left = f->target.size - f->n_leaves;
-	struct tile t = { .index = f->n_leaves / TILE_WIDTH, .width = left < TILE_WIDTH ? (unsigned)left : TILE_WIDTH };
-	char path[TILE_PATH_CAP];
+	uint64_t ours = ledger_committed(f->ledger);
+	uint8_t own[LEDGER_ROOT_LEN];
+	struct merkle_hash theirs;
+	int r;
 
-	fetch(f, tile_path(path, &t), TILE_HASHES_LEN, on_leaves);
+	*ret_forked = false;
+	if (ours == 0)
+		return 0;
+	r = tile_tree_root(f->tree, &theirs, &f->tile, &f->target.root, ours);
+	if (r == 0)
+		r = ledger_root_at(f->ledger, own, ours);
+	if (r == 0)
+		*ret_forked = memcmp(theirs.b, own, sizeof(own)) != 0;
+	return r;
 }
 
-/* The entries do not lead to the checkpoint: another history, or a mirror that errs? Its hashes tell. */
+/* Whether it signed the entry that was refused, or the one who gave it to us made it up. */
+static int judge_entry(struct follow *f, bool *ret_signed)
+{
+	struct merkle_hash leaf;
+	int r;
+
+	*ret_signed = false;
+	if (!f->refused[0])
+		return 0;
+	r = tile_tree_leaf(f->tree, &leaf, &f->tile, &f->target.root, f->at);
+	if (r == 0)
+		*ret_signed = memcmp(leaf.b, f->refused_leaf.b, sizeof(leaf.b)) == 0;
+	return r;
+}
+
+/* The entries do not lead to the checkpoint: another history, or a mirror that errs? Tiles of hashes tell. */
+static void judge(struct follow *f)
+{
+	char path[TILE_PATH_CAP];
+	bool forked = false, is_signed = false;
+	int r = judge_root(f, &forked);
+
+	if (r == 0 && !forked)
+		r = judge_entry(f, &is_signed);
+	if (r == ERR_AGAIN)
+		fetch(f, tile_path(path, &f->tile), TILE_HASHES_LEN, on_tile);
+	else if (r == ERR_AUTH)
+		fail(f, "what the writer gives out does not add up to its checkpoint of %llu entries", (unsigned long long)f->target.size);
+	else if (r < 0)
+		fail(f, "the ledger cannot be read: %s", ledger_error(f->ledger));
+	else if (forked)
+		caught(f);
+	else if (is_signed)
+		fail(f, "entry %llu, which the writer signed, is refused here: %s", (unsigned long long)f->at, f->refused);
+	else
+		fail(f, "the entries from %llu on are given out otherwise than the writer signed them", (unsigned long long)
+		     ledger_committed(f->ledger));
+}
+
 static void look_into(struct follow *f)
 {
 	if (f->open)
 		ledger_rollback(f->ledger);
 	f->open = false;
 	drop_bundle(f);
-	if (f->target.size > LEAVES_MAX) {
-		fail(f, "what the writer gives out does not continue what we have");
-		return;
-	}
-	f->leaves = mem_new_array(f->target.size, sizeof(*f->leaves));
-	f->n_leaves = 0;
-	fetch_leaves(f);
+	f->tree = tile_tree_new(f->target.size);
+	judge(f);
 }
 
 /* -- entries ------------------------------------------------------------------------------------ */
@@ -369,6 +388,10 @@ static int apply_entries(struct follow *f, struct ledger_refusal *refusal)
 		r = ledger_append_all(f->ledger, &taken, refusal, texts, n);
 		f->at += taken;
 		drop_beside(f);
+		if (r == ERR_REFUSED) {
+			snprintf(f->refused, sizeof(f->refused), "%s", refusal_name(refusal->code));
+			merkle_leaf(&f->refused_leaf, texts[taken].entry, texts[taken].entry_len);
+		}
 	}
 	return r == 0 && lacks ? ERR_AGAIN : r;
 }

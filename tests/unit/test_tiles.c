@@ -10,7 +10,7 @@
 
 #include <nonos/err.h>
 
-#include "../../ledger/tiles.h"
+#include "../../ledger/tile_tree.h"
 
 /* What C2SP tlog-tiles gives as examples, and what is near them. */
 static void test_paths(void **state)
@@ -95,10 +95,80 @@ static void test_entries(void **state)
 	assert_int_equal(tile_next_entry(&r, &entry, &len), ERR_MALFORMED);
 }
 
+/* -- a tree of which only tiles are at hand ---------------------------------------------- */
+
+enum { LEAVES = 66000, TILES_MAX = 12 };
+
+static struct merkle_hash *leaves;
+
+/* A tile as a mirror gives it; one bit of it wrong when it is the `lie`th. */
+static void give(struct tile_tree *tree, const struct tile *t, unsigned lie)
+{
+	struct merkle_source s = merkle_source_leaves(leaves);
+	struct merkle_hash data[TILE_WIDTH];
+
+	assert_true(tile_exists(t, LEAVES));
+	for (unsigned i = 0; i < t->width; i++)
+		assert_int_equal(s.node(s.ctx, &data[i], 8 * t->level, t->index * TILE_WIDTH + i), 0);
+	for (unsigned i = 0; lie == 0 && i < t->width; i++)
+		data[i].b[5] ^= 0x10;
+	assert_int_equal(tile_tree_add(tree, t, data, t->width * sizeof(data[0]) - 1), ERR_MALFORMED);
+	assert_int_equal(tile_tree_add(tree, t, data, t->width * sizeof(data[0])), 0);
+}
+
+/* Ask until all tiles are there: with the `lie`th wrong. */
+static int ask(struct merkle_hash *ret, const struct merkle_hash *root, uint64_t at, bool leaf, unsigned lie, unsigned *ret_n)
+{
+	struct tile_tree *tree = tile_tree_new(LEAVES);
+	struct tile missing;
+	int r = ERR_AGAIN;
+
+	for (*ret_n = 0; r == ERR_AGAIN; ++*ret_n) {
+		assert_true(*ret_n <= TILES_MAX);
+		r = leaf ? tile_tree_leaf(tree, ret, &missing, root, at) : tile_tree_root(tree, ret, &missing, root, at);
+		if (r == ERR_AGAIN)
+			give(tree, &missing, lie--);
+	}
+	tile_tree_free(tree);
+	return r;
+}
+
+/* A few tiles give the root of any earlier size and any leaf; a wrong one in any place gives none. */
+static void test_tree(void **state)
+{
+	static const uint64_t places[] = { 1, 2, 255, 256, 257, 300, 511, 512, 4096, 65535, 65536, 65537, LEAVES - 1 };
+	struct merkle_source s;
+	struct merkle_hash root, found, want;
+	unsigned n;
+
+	(void)state;
+	leaves = calloc(LEAVES, sizeof(*leaves));
+	for (uint32_t i = 0; i < LEAVES; i++)
+		merkle_leaf(&leaves[i], &i, sizeof(i));
+	s = merkle_source_leaves(leaves);
+	assert_int_equal(merkle_root(&root, &s, LEAVES), 0);
+	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+		assert_int_equal(merkle_root(&want, &s, places[i]), 0);
+		for (int leaf = 0; leaf < 2; leaf++) {
+			unsigned lies;
+
+			assert_int_equal(ask(&found, &root, places[i], leaf, TILES_MAX + 1, &n), 0);
+			assert_memory_equal(&found, leaf ? &leaves[places[i]] : &want, sizeof(found));
+			for (unsigned lie = 0; lie + 1 < n; lie++)
+				assert_int_equal(ask(&found, &root, places[i], leaf, lie, &lies), ERR_AUTH);
+		}
+	}
+	assert_int_equal(ask(&found, &root, 0, false, 0, &n), ERR_RANGE);
+	assert_int_equal(ask(&found, &root, LEAVES + 1, false, 0, &n), ERR_RANGE);
+	assert_int_equal(ask(&found, &root, LEAVES, true, 0, &n), ERR_RANGE);
+	free(leaves);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_paths), cmocka_unit_test(test_exists), cmocka_unit_test(test_entries),
+		cmocka_unit_test(test_tree),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
