@@ -340,6 +340,8 @@ int account_genesis(struct ledger *l)
 
 /* -- history ----------------------------------------------------------------------------- */
 
+enum { SKIP_MAX = 4096 };	/* postings that are gone through to find where to begin */
+
 static int time_of(struct ledger *l, uint64_t *ret, uint64_t height)
 {
 	sqlite3_stmt *row;
@@ -401,6 +403,7 @@ static int read_line(struct ledger *l, struct ledger_line *ret, struct place *at
 int ledger_history(struct ledger *l, const struct account *a, uint64_t before, size_t limit,
 		   int (*each)(void *ctx, const struct ledger_line *line), void *ctx)
 {
+	unsigned skipped = 0;
 	struct place at;
 	int r = history_start(l, &at, a, before);
 
@@ -408,10 +411,14 @@ int ledger_history(struct ledger *l, const struct account *a, uint64_t before, s
 		struct ledger_line line;
 
 		r = read_line(l, &line, &at);
-		if (r < 0 || line.height >= before)
-			continue;
-		limit--;
-		r = each(ctx, &line);
+		if (r < 0)
+			return r;
+		if (line.height >= before) {
+			r = ++skipped > SKIP_MAX ? ERR_RANGE : 0;
+		} else {
+			limit--;
+			r = each(ctx, &line);
+		}
 	}
 	return r;
 }

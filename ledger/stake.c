@@ -345,12 +345,13 @@ static int add_part(struct ledger *l, struct ledger_register *g, sqlite3_stmt *r
 	return amount_add(&relay->stake, relay->stake, part.amount);
 }
 
+/* In the order in which both tables lie on the disk: anybody may make a million stakes of next to nothing. */
 static int read_parts(struct ledger *l, struct ledger_register *g)
 {
 	sqlite3_stmt *row;
 	int r = store_row(l->store, &row, "SELECT relay, account, lock_days, lock_ends, (SELECT amount FROM stake_left"
 			  " WHERE id = stake.id AND height <= ?1 ORDER BY height DESC LIMIT 1)"
-			  " FROM stake WHERE height <= ?1 ORDER BY height", "u", g->at.height);
+			  " FROM stake WHERE height <= ?1 ORDER BY id", "u", g->at.height);
 
 	for (r = r < 0 ? r : 1; r == 1; r = store_next(l->store, row)) {
 		r = add_part(l, g, row);

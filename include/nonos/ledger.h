@@ -288,7 +288,7 @@ struct ledger_line {
 
 /*
  * The last postings of an account below `before` (UINT64_MAX: all), newest first. Stops when
- * `each` returns nonzero, which is returned.
+ * `each` returns nonzero, which is returned. ERR_RANGE when the account has no posting at `before` and thousands above it.
  */
 int ledger_history(struct ledger *l, const struct account *a, uint64_t before, size_t limit,
 		   int (*each)(void *ctx, const struct ledger_line *line), void *ctx);

@@ -123,7 +123,8 @@ int cmd_ledger_history(struct ctl_call *call)
 	r = ledger_history(l, &a, before, limit, add_line, lines);
 	if (r < 0) {
 		json_decref(lines);
-		return settle_fail(call, l, r);
+		return r == ERR_RANGE ? ctl_fail(call, r, CTL_INVALID_PARAMS, "the account has no posting at this height, and thousands "
+						 "above it: go on from a height that the history has shown") : settle_fail(call, l, r);
 	}
 	account_text(text, &a);
 	call->result = json_pack("{s:s, s:o}", "account", text, "postings", lines);

@@ -56,16 +56,13 @@ static json_t *relay_json(const struct genesis *g, const struct ledger_relay *re
 	return o;
 }
 
-static bool stakes_on(const struct stakes *all, const uint8_t relay_id[RELAY_ID_LEN])
+static int compare_relays(const void *a, const void *b)
 {
-	for (size_t i = 0; i < all->n; i++)
-		if (memcmp(all->relays[i], relay_id, RELAY_ID_LEN) == 0)
-			return true;
-	return false;
+	return memcmp(a, b, RELAY_ID_LEN);
 }
 
 /* What each relay that the account stakes on reaches, with the stakes of all. */
-static int relays_json(struct ledger *l, json_t **ret, const struct stakes *stakes)
+static int relays_json(struct ledger *l, json_t **ret, struct stakes *stakes)
 {
 	struct ledger_snapshot now = settle_now(l);
 	struct ledger_register *reg;
@@ -74,8 +71,10 @@ static int relays_json(struct ledger *l, json_t **ret, const struct stakes *stak
 	if (r < 0)
 		return r;
 	*ret = json_array();
-	for (size_t i = 0; i < reg->n; i++)
-		if (stakes_on(stakes, reg->relays[i].relay_id))
+	if (stakes->n)
+		qsort(stakes->relays, stakes->n, RELAY_ID_LEN, compare_relays);
+	for (size_t i = 0; i < reg->n && stakes->n; i++)
+		if (bsearch(reg->relays[i].relay_id, stakes->relays, stakes->n, RELAY_ID_LEN, compare_relays))
 			json_array_append_new(*ret, relay_json(ledger_genesis(l), &reg->relays[i]));
 	ledger_register_free(reg);
 	return 0;

@@ -355,6 +355,22 @@ static void history(void **state)
 	assert_int_equal(x.line[1].time, T0);
 }
 
+/* A height that the account has no posting at is not looked for through all that came since. */
+static void long_history(void **state)
+{
+	struct world *w = *state;
+	struct lines x = { .n = 0 };
+	struct eth_addr a = person(1);
+	struct account account = account_of(ACCOUNT_ADDRESS, &a);
+
+	for (int i = 1; i <= 4200; i++)
+		assert_int_equal(submit(w->l, transfer(w->l, 0, i == 2 ? 2 : 1, "1"), NULL), REFUSED_NOT);
+	assert_int_equal(ledger_history(w->l, &account, 2, 8, keep_line, &x), ERR_RANGE);
+	assert_int_equal(ledger_history(w->l, &account, 3, 8, keep_line, &x), 0);
+	assert_int_equal(ledger_history(w->l, &account, 3000, 3, keep_line, &x), 0);
+	assert_int_equal(x.n, 4);
+}
+
 static void heights(void **state)
 {
 	struct world *w = *state;
@@ -444,7 +460,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		test(genesis_state), test(transfers), test(nonces_and_windows), test(malformed), test(registrations),
-		test(stakes), test(many_due), test(revenue), test(history), test(heights), test(watched_clock), test(clock_at_start),
+		test(stakes), test(many_due), test(revenue), test(history), test(long_history), test(heights), test(watched_clock), test(clock_at_start),
 	};
 
 	return crypto_init() < 0 ? 1 : cmocka_run_group_tests(tests, NULL, NULL);
