@@ -14,35 +14,8 @@
 #include <nonos/rand.h>
 
 #include "../../relay/cell.h"
-#include "../../relay/handshake_priv.h"
+#include "handshake_test.h"
 #include "vectors.h"
-
-/* A relay with two onion keys, the older in second place. */
-static struct handshake_keys keys;
-static struct x25519_key *onion_keys[2];
-
-static int setup(void **state)
-{
-	uint8_t secret[32], public[32];
-
-	(void)state;
-	if (crypto_init() < 0)
-		return -1;
-	rand_bytes(keys.rsa_id, sizeof(keys.rsa_id));
-	for (int i = 0; i < 2; i++) {
-		x25519_keygen(secret, public);
-		keys.onion[i] = onion_keys[i] = x25519_key_new(secret);
-	}
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	x25519_key_free(onion_keys[0]);
-	x25519_key_free(onion_keys[1]);
-	return 0;
-}
 
 static void expect_keys(const json_t *v, const struct circuit_keys *k)
 {

@@ -14,34 +14,8 @@
 #include <nonos/rand.h>
 
 #include "../../relay/cell.h"
-#include "../../relay/handshake_priv.h"
+#include "handshake_test.h"
 #include "vectors.h"
-
-static struct handshake_keys keys;
-static struct x25519_key *onion_keys[2];
-
-static int setup(void **state)
-{
-	uint8_t secret[32], public[32];
-
-	(void)state;
-	if (crypto_init() < 0)
-		return -1;
-	rand_bytes(keys.ed_id, sizeof(keys.ed_id));
-	for (int i = 0; i < 2; i++) {
-		x25519_keygen(secret, public);
-		keys.onion[i] = onion_keys[i] = x25519_key_new(secret);
-	}
-	return 0;
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	x25519_key_free(onion_keys[0]);
-	x25519_key_free(onion_keys[1]);
-	return 0;
-}
 
 /* One handshake with every value given; both ends must arrive at what the file says. */
 static void check_vector(const char *name)
