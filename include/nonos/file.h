@@ -26,6 +26,9 @@ int file_replace_at(int dir, const char *name, const void *data, size_t len);
 /* The same for a file that must not be there: ERR_EXISTS leaves what is. */
 int file_create_at(int dir, const char *name, const void *data, size_t len);
 
+/* Write all of it to an open file, and make that last. ERR_SYSTEM. */
+int file_write_all(int fd, const void *data, size_t len);
+
 /* Remove a file and make that last. A missing one is fine. */
 int file_remove_at(int dir, const char *name);
 

@@ -53,16 +53,18 @@ out:
 	return r;
 }
 
-static int write_all(int fd, const uint8_t *data, size_t len)
+int file_write_all(int fd, const void *data, size_t len)
 {
+	const uint8_t *p = data;
+
 	while (len) {
-		ssize_t n = write(fd, data, len);
+		ssize_t n = write(fd, p, len);
 
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
 			return ERR_SYSTEM;
-		data += n;
+		p += n;
 		len -= (size_t)n;
 	}
 	return fsync(fd) < 0 ? ERR_SYSTEM : 0;
@@ -93,7 +95,7 @@ static int write_file(int dir, const char *name, const void *data, size_t len, e
 	fd = openat(dir, temp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return ERR_SYSTEM;
-	r = write_all(fd, data, len);
+	r = file_write_all(fd, data, len);
 	if (close(fd) < 0)
 		r = ERR_SYSTEM;
 	if (r == 0)

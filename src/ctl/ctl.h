@@ -151,6 +151,10 @@ void view_time(FILE *out, long long wall_s);
 /* Any text, number, truth or null; escaped. */
 void view_scalar(FILE *out, const json_t *v);
 
+/* Each value inside `v` that is no list or object, with its path: names joined by dots, list items as [0]. */
+typedef void view_leaf_fn(void *arg, const char *path, const json_t *v);
+void view_each(const char *path, const json_t *v, view_leaf_fn *leaf, void *arg);
+
 /* Whether colours may be used: a terminal, and NO_COLOR not set. */
 bool view_has_colour(FILE *out);
 

@@ -14,34 +14,16 @@
 #include <nonos/control.h>
 #include <nonos/err.h>
 
-/* name=value for each value, nested names joined by dots. */
-static void print_members(const char *path, const json_t *v)
+static void print_member(void *arg, const char *path, const json_t *v)
 {
-	const json_t *item;
-	const char *name;
-	char below[256];
-	size_t i;
+	const char *quote = json_is_string(v) ? "\"" : "";
 
-	if (json_is_object(v)) {
-		json_object_foreach((json_t *)(uintptr_t)v, name, item) {
-			snprintf(below, sizeof(below), "%s%s%s", path, path[0] ? "." : "", name);
-			print_members(below, item);
-		}
-	} else if (json_is_array(v)) {
-		json_array_foreach(v, i, item) {
-			snprintf(below, sizeof(below), "%s[%zu]", path, i);
-			print_members(below, item);
-		}
-	} else {
-		putchar(' ');
-		view_escaped(stdout, path);
-		putchar('=');
-		if (json_is_string(v))
-			putchar('"');
-		view_scalar(stdout, v);
-		if (json_is_string(v))
-			putchar('"');
-	}
+	(void)arg;
+	putchar(' ');
+	view_escaped(stdout, path);
+	printf("=%s", quote);
+	view_scalar(stdout, v);
+	fputs(quote, stdout);
 }
 
 static void print_event(const json_t *event, bool json)
@@ -54,7 +36,7 @@ static void print_event(const json_t *event, bool json)
 		view_time(stdout, json_integer_value(json_object_get(event, "time")));
 		fputs("  ", stdout);
 		view_escaped(stdout, topic ? topic : "?");
-		print_members("", json_object_get(event, "data"));
+		view_each("", json_object_get(event, "data"), print_member, NULL);
 	}
 	putchar('\n');
 }

@@ -12,6 +12,7 @@
 
 #include <nonos/encode.h>
 #include <nonos/err.h>
+#include <nonos/file.h>
 #include <nonos/jcs.h>
 #include <nonos/mem.h>
 #include <nonos/secret.h>
@@ -119,21 +120,6 @@ int file_read_key(uint8_t secret[ETH_SECRET_LEN], const char *path)
 
 /* -- writing ---------------------------------------------------------------------- */
 
-static int write_all(int fd, const char *text, size_t len)
-{
-	while (len > 0) {
-		ssize_t n = write(fd, text, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return ERR_IO;
-		text += n;
-		len -= (size_t)n;
-	}
-	return fsync(fd) < 0 ? ERR_IO : 0;
-}
-
 /* The name is durable once its directory is. */
 static void sync_parent(const char *path)
 {
@@ -171,7 +157,7 @@ int file_replace(const char *path, const char *text, size_t len)
 		r = complain(EXIT_REFUSED, "%s: %s", next, strerror(errno));
 		goto out;
 	}
-	if (take_after(fd, path) < 0 || write_all(fd, text, len) < 0 || rename(next, path) < 0) {
+	if (take_after(fd, path) < 0 || file_write_all(fd, text, len) < 0 || rename(next, path) < 0) {
 		r = complain(EXIT_REFUSED, "%s: cannot be replaced: %s", path, strerror(errno));
 		(void)!unlink(next);
 	}
@@ -191,7 +177,7 @@ int file_create(const char *path, const char *text, size_t len, mode_t mode)
 		return complain(EXIT_REFUSED, "%s is there already and is not overwritten; give another name", path);
 	if (fd < 0)
 		return complain(EXIT_REFUSED, "%s: %s", path, strerror(errno));
-	if (fchmod(fd, mode) < 0 || write_all(fd, text, len) < 0) {
+	if (fchmod(fd, mode) < 0 || file_write_all(fd, text, len) < 0) {
 		r = complain(EXIT_REFUSED, "%s: %s", path, strerror(errno));
 		(void)!unlink(path);
 	}

@@ -362,7 +362,7 @@ int local_key_sign(const struct invocation *in)
 	uint8_t sig[ETH_SIG_LEN];
 	struct eth_addr signer;
 	struct typed_hashes h;
-	json_t *doc, *answer;
+	json_t *doc;
 	int r = file_read_json(&doc, param_text(in->params, "file"), TYPED_FILE_MAX, true);
 
 	if (r != EXIT_OK)
@@ -373,11 +373,7 @@ int local_key_sign(const struct invocation *in)
 	json_decref(doc);
 	if (r != EXIT_OK)
 		return r;
-	answer = json_object();
-	json_set_address(answer, "signer", &signer);
-	json_set_hex(answer, "digest", h.digest, sizeof(h.digest));
-	json_set_hex(answer, "signature", sig, sizeof(sig));
-	return print_answer(in, answer);
+	return sign_print(in, &h, &signer, sig);
 }
 
 /* The daemon gets the key and not the pass phrase, which may open more, so it need not read the keystore. */

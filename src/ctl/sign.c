@@ -65,6 +65,17 @@ int sign_with(uint8_t ret_sig[ETH_SIG_LEN], struct eth_addr *ret_signer, const s
 	return r;
 }
 
+int sign_print(const struct invocation *in, const struct typed_hashes *h, const struct eth_addr *signer,
+	       const uint8_t sig[ETH_SIG_LEN])
+{
+	json_t *answer = json_object();
+
+	json_set_address(answer, "signer", signer);
+	json_set_hex(answer, "digest", h->digest, sizeof(h->digest));
+	json_set_hex(answer, "signature", sig, ETH_SIG_LEN);
+	return print_answer(in, answer);
+}
+
 int sign_parse_signature(uint8_t ret[ETH_SIG_LEN], const char *text)
 {
 	const char *digits = strncmp(text, "0x", 2) == 0 ? text + 2 : text;

@@ -61,6 +61,10 @@ int sign_with(uint8_t ret_sig[ETH_SIG_LEN], struct eth_addr *ret_signer, const s
 int sign_document(uint8_t ret_sig[ETH_SIG_LEN], struct eth_addr *ret_signer, const struct invocation *in,
 		  const json_t *object, const struct typed_hashes *h);
 
+/* Print a signature, what it is of and by whom. Returns the exit status. */
+int sign_print(const struct invocation *in, const struct typed_hashes *h, const struct eth_addr *signer,
+	       const uint8_t sig[ETH_SIG_LEN]);
+
 /* The 65 bytes of hexadecimal text. */
 int sign_parse_signature(uint8_t ret[ETH_SIG_LEN], const char *text);
 

@@ -46,7 +46,6 @@ int local_typed_sign(const struct invocation *in)
 	uint8_t secret[ETH_SECRET_LEN], sig[ETH_SIG_LEN];
 	struct eth_addr signer;
 	struct typed_hashes h;
-	json_t *answer;
 	int r;
 
 	r = hash_file(&h, param_text(in->params, "file"));
@@ -57,11 +56,7 @@ int local_typed_sign(const struct invocation *in)
 	secret_wipe(secret, sizeof(secret));
 	if (r != EXIT_OK)
 		return r;
-	answer = json_object();
-	json_set_address(answer, "signer", &signer);
-	json_set_hex(answer, "digest", h.digest, sizeof(h.digest));
-	json_set_hex(answer, "signature", sig, sizeof(sig));
-	return print_answer(in, answer);
+	return sign_print(in, &h, &signer, sig);
 }
 
 static int recover(struct eth_addr *ret, const struct typed_hashes *h, const uint8_t sig[ETH_SIG_LEN])

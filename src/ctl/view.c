@@ -436,7 +436,7 @@ void view_scalar(FILE *out, const json_t *v)
 	}
 }
 
-static void view_nested(FILE *out, const char *path, const json_t *v)
+void view_each(const char *path, const json_t *v, view_leaf_fn *leaf, void *arg)
 {
 	const char *name;
 	const json_t *item;
@@ -446,22 +446,29 @@ static void view_nested(FILE *out, const char *path, const json_t *v)
 	if (json_is_object(v)) {
 		json_object_foreach((json_t *)(uintptr_t)v, name, item) {
 			snprintf(below, sizeof(below), "%s%s%s", path, path[0] ? "." : "", name);
-			view_nested(out, below, item);
+			view_each(below, item, leaf, arg);
 		}
 	} else if (json_is_array(v)) {
 		json_array_foreach(v, i, item) {
 			snprintf(below, sizeof(below), "%s[%zu]", path, i);
-			view_nested(out, below, item);
+			view_each(below, item, leaf, arg);
 		}
 	} else {
-		view_escaped(out, path);
-		fputs(path[0] ? " " : "", out);
-		view_scalar(out, v);
-		fputc('\n', out);
+		leaf(arg, path, v);
 	}
+}
+
+static void view_line(void *arg, const char *path, const json_t *v)
+{
+	FILE *out = arg;
+
+	view_escaped(out, path);
+	fputs(path[0] ? " " : "", out);
+	view_scalar(out, v);
+	fputc('\n', out);
 }
 
 void view_any(FILE *out, const json_t *value)
 {
-	view_nested(out, "", value);
+	view_each("", value, view_line, out);
 }
