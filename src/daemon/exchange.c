@@ -20,6 +20,7 @@ enum {
 	LIST_TIMEOUT_MS = 30 * 1000, TEXT_TIMEOUT_MS = 120 * 1000,
 	URL_CAP = 200,
 	REST_MS = 600 * 1000,		/* for who gave what does not prove itself */
+	UNJUDGED_MAX = 3,		/* of one source in a round: anybody can make such */
 };
 
 /* One who is asked. */
@@ -36,6 +37,7 @@ struct exchange {
 	size_t n_sources, at;		/* at n_sources: no round is under way */
 	int64_t *wanted;		/* of the source that is asked, by time */
 	size_t n_wanted, next;
+	unsigned unjudged;
 	size_t taken;
 };
 
@@ -71,6 +73,7 @@ static void next_source(struct exchange *x)
 	free(x->wanted);
 	x->wanted = NULL;
 	x->n_wanted = x->next = 0;
+	x->unjudged = 0;
 	x->at++;
 	ask_source(x);
 }
@@ -123,7 +126,11 @@ static void on_document(void *arg, const struct http_reply *reply)
 		return;
 	}
 	x->taken += r > 0;
-	ask_document(x);
+	x->unjudged += r == 0;
+	if (x->unjudged == UNJUDGED_MAX)
+		next_source(x);
+	else
+		ask_document(x);
 }
 
 static void ask_document(struct exchange *x)

@@ -34,7 +34,8 @@ struct fellow {
 	struct fixture *f;
 	struct evhttp *server;
 	char url[80];
-	const char *list;		/* NULL: three rows */
+	const char *list;		/* NULL: so many rows */
+	int rows;
 	bool broken, bomb;
 	unsigned asked, gave;
 };
@@ -68,7 +69,7 @@ static void give_list(struct fellow *w, struct evhttp_request *req)
 	char *text;
 
 	w->asked++;
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < w->rows; i++)
 		json_array_append_new(rows, exchange_row(T + i, digest));
 	doc = json_pack("{s:o}", "consensuses", rows);
 	text = json_dumps(doc, 0);
@@ -152,6 +153,7 @@ static int setup(void **state)
 		struct addr a;
 
 		w->f = f;
+		w->rows = 3;
 		w->server = evhttp_new(f->base);
 		bound = evhttp_bind_socket_with_handle(w->server, "127.0.0.1", 0);
 		assert_non_null(bound);
@@ -264,13 +266,19 @@ static void test_verdicts(void **state)
 	assert_int_equal(ask(f), 0);
 	assert_int_equal(f->fellows[0].gave, 2);
 	assert_int_equal(f->fellows[1].gave, 2);
+	/* With many of those nobody keeps us busy, nor from asking the others. */
+	f->fellows[0].rows = 1000;
+	assert_int_equal(ask(f), 0);
+	assert_int_equal(f->fellows[0].gave, 2 + 3);
+	assert_int_equal(f->fellows[1].gave, 2 + 2);
+	f->fellows[0].gave = f->fellows[1].gave = 2;
 	f->verdict = ERR_AUTH;
 	assert_int_equal(ask(f), 0);
 	assert_int_equal(f->fellows[0].gave, 3);
 	assert_int_equal(f->fellows[1].gave, 3);
 	f->verdict = 1;
 	assert_int_equal(ask(f), 0);
-	assert_int_equal(f->fellows[0].asked, 2);
+	assert_int_equal(f->fellows[0].asked, 3);
 }
 
 /* Nobody listens; and an end in the middle of a round. */
