@@ -1,4 +1,4 @@
-/* Between the three files of the configuration: lines, values, the whole. */
+/* Between the files of the configuration: lines, values, rules, the whole. */
 #ifndef DAEMON_CONF_PRIV_H
 #define DAEMON_CONF_PRIV_H
 
@@ -48,6 +48,9 @@ bool config_line_next(struct config_lines *lines, struct config_line *ret);
  * repeatable. On failure `err` says what is allowed.
  */
 int option_set(struct config *c, const struct option *o, const char *text, char *err, size_t err_cap);
+
+/* Complain about options that do not go together. */
+void config_check(const struct config *c, struct config_report *rep, const char *name);
 
 /* Free what the field of `o` holds. */
 void option_clear(struct config *c, const struct option *o);
