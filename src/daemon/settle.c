@@ -55,6 +55,15 @@ static void open_measure(struct settle *s)
 			   measure_open(&s->measure, s->config->data_dir, err, sizeof(err)) < 0 ? err : "");
 }
 
+/* Without a measurement the writer closes no epoch and an auditor attests none, so nobody is paid. */
+static void check_measuring(struct settle *s)
+{
+	if (!s->config->measure && s->ledger && (s->writer || s->auditor_key))
+		settle_problem_set(&s->measure_problem, not_measured, s->writer ?
+				   "measure = no: without a measurement this node, which writes the journal, closes no epoch" :
+				   "measure = no: without a measurement this auditor attests nothing");
+}
+
 /* A database that fails is opened anew, which repairs what can be repaired. */
 static void measure_failed(struct settle *s)
 {
@@ -159,6 +168,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
 	open_measure(s);
 	take_unmeasured(s);
 	settle_ledger_open(s);
+	check_measuring(s);
 	settle_clock_tick(s);
 	settle_share_tick(s);
 	look_for_microdescs(s);
@@ -246,7 +256,8 @@ static bool find_problem(const struct settle *s, struct ailment *ret)
 		{ &s->ledger_problem, "the sentence names the file; see section [ledger] of nonosd.conf(5), and the disk" },
 		{ &s->clock_problem, "set it right; if it is, \"nonosctl ledger clock --right\" goes on" },
 		{ &s->epoch_problem, "relays are paid when it is closed; the log and nonosctl ledger head say more" },
-		{ &s->measure_problem, "make room on the disk of data_dir, or move measure.db away" },
+		{ &s->measure_problem, s->config->measure ? "make room on the disk of data_dir, or move measure.db away" :
+							    "set measure = yes in section [ledger], then nonosctl reload" },
 		{ &s->claim_problem, "nonosctl rewards claims shows what waits; nonosctl rewards claim claims by hand" },
 	};
 

@@ -210,6 +210,21 @@ static size_t documents(struct fixture *f, int64_t first)
 	return n;
 }
 
+/* A measurement of the version before this one. */
+static void make_old(struct fixture *f)
+{
+	char path[128];
+	sqlite3 *db;
+
+	measure_close(f->m);
+	f->m = NULL;
+	snprintf(path, sizeof(path), "%s/measure.db", f->dir);
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, "DROP TABLE document; PRAGMA user_version = 1", NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(db);
+	reopen(f);
+}
+
 /* Texts for other auditors, as long as they may be wanted. */
 static void test_documents(void **state)
 {
@@ -218,6 +233,9 @@ static void test_documents(void **state)
 	size_t len;
 
 	assert_int_equal(documents(f, 0), 0);
+	assert_int_equal(take(f, T0 - HOUR, 1, &(const struct consensus_router){ .flags = RUNS }, 1), 0);
+	make_old(f);
+	assert_false(measure_wants(f->m, T0 - HOUR, (const uint8_t[32]){ 1 }));
 	for (int i = 0; i < 5; i++)
 		keep(f, T0 + i * HOUR, 9, "text", T0);
 	keep(f, T0 + HOUR, 9, "another", T0);

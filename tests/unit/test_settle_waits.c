@@ -114,6 +114,37 @@ static void test_disk(void **state)
 	settle_free(s);
 }
 
+/* Who would have to measure and may not says so: else epochs would just never be closed. */
+static void test_not_measuring(void **state)
+{
+	struct lab *w = *state;
+	struct genesis *g = audited_genesis(w->dir);
+	struct settle *s;
+	json_t *o;
+
+	w->config.measure = false;
+	s = settle_new(w->base, &w->config);
+	tick(w);
+	o = settle_status(s);
+	assert_true(json_is_null(json_object_get(o, "problem")));
+	json_decref(o);
+	s->ledger = world_memory(w->dir, g);
+	s->writer = true;
+	tick(w);
+	o = settle_status(s);
+	assert_non_null(strstr(json_string_value(json_object_get(o, "problem")), "measure = no"));
+	assert_non_null(strstr(json_string_value(json_object_get(o, "do")), "measure = yes"));
+	json_decref(o);
+	w->config.measure = true;
+	assert_int_equal(mkdir(w->data_dir, 0700), 0);
+	tick(w);
+	o = settle_status(s);
+	assert_true(json_is_null(json_object_get(o, "problem")));
+	json_decref(o);
+	settle_free(s);
+	genesis_free(g);
+}
+
 /* -- a clock that was ahead for some time -------------------------------------------------- */
 
 static void nothing(evutil_socket_t fd, short what, void *arg)
@@ -210,6 +241,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_disk, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_not_measuring, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_clock, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_lacking, setup, teardown),
 	};
