@@ -221,6 +221,22 @@ static int compare_tables(struct verify *v)
 	return r;
 }
 
+/* Tables are read as they lie; rows are also found through indexes, which must hold the same. */
+static int check_indexes(struct verify *v)
+{
+	sqlite3_stmt *row;
+	const char *said;
+	int r = store_row(v->l->store, &row, "PRAGMA integrity_check(1)", "");
+
+	if (r < 0)
+		return ledger_fail(v->l, r, "%s", store_error(v->l->store));
+	said = (const char *)sqlite3_column_text(row, 0);
+	if (!said || strcmp(said, "ok") != 0)
+		differ(v, "the database is not whole: %.300s", said ? said : "it does not say why");
+	store_end(row);
+	return 0;
+}
+
 /* What the database says of its end, and what the writer signed. */
 static int compare_head(struct verify *v)
 {
@@ -278,6 +294,8 @@ int ledger_verify(struct ledger *l, struct ledger_report *ret, int (*progress)(v
 	r = replay_all(&v, progress, ctx);
 	if (r == 0)
 		r = compare_tables(&v);
+	if (r == 0)
+		r = check_indexes(&v);
 	if (r == 0)
 		r = compare_head(&v);
 	if (r == 0)

@@ -20,6 +20,7 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <sqlite3.h>
 
 #include <nonos/err.h>
 #include <nonos/log.h>
@@ -447,6 +448,62 @@ static void flipped_byte(void **state)
 	free_remains(&r);
 }
 
+/* Wherever an account's name stands, also where rows are only looked up by it, the verification finds it changed. */
+static void flipped_name(void **state)
+{
+	struct world *w = *state;
+	struct ledger *l = world_open(w->dir, w->g);
+	struct ledger_report report;
+	struct eth_addr who = person(1);
+	unsigned found = 0;
+	char why[LEDGER_WHY_CAP], *data, *at;
+	size_t len;
+
+	assert_int_equal(submit(l, transfer(l, 0, 1, "5000"), NULL), REFUSED_NOT);
+	assert_int_equal(submit(l, registration(l, 2, 2, 1), NULL), REFUSED_NOT);
+	assert_int_equal(submit(l, stake_lock(l, 1, 1, "100", 0), NULL), REFUSED_NOT);
+	assert_int_equal(ledger_commit(l), 0);
+	ledger_close(l);
+	data = slurp(path_of(w, "ledger.db"), &len);
+	for (at = data; (at = memmem(at, len - (size_t)(at - data), who.b, sizeof(who.b))); at++) {
+		at[3] ^= 0x20;
+		spill(path_of(w, "ledger.db"), data, len);
+		if (try_open(&l, w, LEDGER_READ, why) == 0) {
+			if (ledger_verify(l, &report, NULL, NULL) == 0)
+				fail_msg("the name at byte %zu may be another", (size_t)(at - data));
+			ledger_close(l);
+		}
+		at[3] ^= 0x20;
+		found++;
+	}
+	assert_true(found > 4);
+	free(data);
+	remove_ledger(w);
+}
+
+/*
+ * A trigger that somebody put into the database has no say in what an entry does: else it would first be
+ * seen when it has done it.
+ */
+static void foreign_trigger(void **state)
+{
+	struct world *w = *state;
+	struct ledger *l = world_open(w->dir, w->g);
+	sqlite3 *db;
+
+	fill(l, 1, 2);
+	ledger_close(l);
+	assert_int_equal(sqlite3_open(path_of(w, "ledger.db"), &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, "CREATE TRIGGER x AFTER INSERT ON entry BEGIN UPDATE burn SET rate_ppm = 1; END", NULL, NULL,
+				      NULL), SQLITE_OK);
+	sqlite3_close(db);
+	l = world_open(w->dir, w->g);
+	fill(l, 1, 2);
+	expect_verified(l);
+	ledger_close(l);
+	remove_ledger(w);
+}
+
 /* The note with signatures of nobody behind the writer's: anybody between may add those, and all allow 64 KiB. */
 static char *lengthen(char *note)
 {
@@ -613,6 +670,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(truncated_copy, setup, teardown),
 		cmocka_unit_test_setup_teardown(flipped_byte, setup, teardown),
 		cmocka_unit_test_setup_teardown(long_notes, setup, teardown),
+		cmocka_unit_test_setup_teardown(flipped_name, setup, teardown),
+		cmocka_unit_test_setup_teardown(foreign_trigger, setup, teardown),
 		cmocka_unit_test_setup_teardown(flipped_copy, setup, teardown),
 		cmocka_unit_test_setup_teardown(export_and_import, setup, teardown),
 	};
