@@ -33,3 +33,19 @@ void json_set_hex(json_t *object, const char *name, const void *data, size_t len
 	json_object_set_new(object, name, json_string(text));
 	free(text);
 }
+
+json_t *json_sentence(const char *text)
+{
+	json_t *whole = json_string(text);
+	char *plain;
+
+	if (whole)
+		return whole;
+	plain = mem_strdup(text);
+	for (char *p = plain; *p; p++)
+		if ((unsigned char)*p >= 0x80)
+			*p = '?';
+	whole = json_string(plain);
+	free(plain);
+	return whole;
+}

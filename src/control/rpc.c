@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include <nonos/err.h>
+#include <nonos/json_set.h>
 #include <nonos/mem.h>
 
 #include "rpc.h"
@@ -24,28 +25,11 @@ static json_t *reply_new(json_t *id)
 	return reply;
 }
 
-/* A message cut in the middle of a character is not UTF-8, which JSON has to be. */
-static json_t *message_json(const char *message)
-{
-	json_t *text = json_string(message);
-	char *plain;
-
-	if (text)
-		return text;
-	plain = mem_strdup(message);
-	for (char *p = plain; *p; p++)
-		if ((unsigned char)*p >= 0x80)
-			*p = '?';
-	text = json_string(plain);
-	free(plain);
-	return text;
-}
-
 static json_t *reply_error(json_t *id, int code, const char *message)
 {
 	json_t *reply = reply_new(id);
 
-	json_object_set_new(reply, "error", json_pack("{s:i, s:o}", "code", code, "message", message_json(message)));
+	json_object_set_new(reply, "error", json_pack("{s:i, s:o}", "code", code, "message", json_sentence(message)));
 	return reply;
 }
 

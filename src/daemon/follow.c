@@ -18,6 +18,7 @@
 #include <nonos/file.h>
 #include <nonos/genesis.h>
 #include <nonos/http.h>
+#include <nonos/json_set.h>
 #include <nonos/log.h>
 #include <nonos/mem.h>
 
@@ -683,7 +684,7 @@ json_t *follow_status(const struct follow *f)
 	return json_pack("{s:s, s:b, s:b, s:b, s:I, s:I, s:o, s:o}", "url", f->url, "forked", follow_is_forked(f), "syncing", f->open,
 			 "ahead", f->is_ahead, "applied", (json_int_t)(f->open ? f->at : ledger_committed(f->ledger)), "writer_height",
 			 (json_int_t)f->target.size, "last_contact", f->contact ? json_integer(f->contact) : json_null(), "problem",
-			 f->problem[0] ? json_string(f->problem) : json_null());
+			 f->problem[0] ? json_sentence(f->problem) : json_null());
 }
 
 json_t *follow_fork(const struct follow *f)

@@ -10,6 +10,7 @@
 
 #include <nonos/clock.h>
 #include <nonos/err.h>
+#include <nonos/json_set.h>
 #include <nonos/log.h>
 #include <nonos/mem.h>
 
@@ -37,7 +38,7 @@ void settle_problem_set(struct settle_problem *p, const char *what, const char *
 
 json_t *settle_problem_json(const struct settle_problem *p)
 {
-	return p->text[0] ? json_string(p->text) : json_null();
+	return p->text[0] ? json_sentence(p->text) : json_null();
 }
 
 /* -- measuring ------------------------------------------------------------------------ */
@@ -274,7 +275,7 @@ static void put_problem(const struct settle *s, json_t *o)
 	struct ailment a;
 	bool found = find_problem(s, &a);
 
-	json_object_set_new(o, "problem", found ? json_string(a.problem->text) : json_null());
+	json_object_set_new(o, "problem", found ? json_sentence(a.problem->text) : json_null());
 	if (found)
 		json_object_set_new(o, "do", json_string(a.advice));
 }

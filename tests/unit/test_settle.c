@@ -14,6 +14,7 @@
 
 #include "../../src/daemon/settle_claim.h"
 #include "../../src/daemon/settle_evidence.h"
+#include "../../src/daemon/settle_priv.h"
 
 enum { N = 5 };
 
@@ -213,6 +214,25 @@ static void test_claim_is_due(void **state)
 	assert_false(claim_is_due(&rule, amount_u64(1000), 50, huge, 100));
 }
 
+/* What a writer says when it refuses is cut at some length, perhaps within a character; status says it all the same. */
+static void test_problem(void **state)
+{
+	struct settle_problem p = { .text = "" };
+	char words[2 * sizeof(p.text)] = "";
+	json_t *said;
+
+	(void)state;
+	for (size_t first = 0; first < 3; first++) {
+		memset(words, '.', first);
+		for (size_t i = first; i + 4 < sizeof(words); i += 3)
+			strcpy(words + i, "\xe2\x82\xac");
+		settle_problem_set(&p, "A test", words);
+		said = settle_problem_json(&p);
+		assert_true(json_is_string(said));
+		json_decref(said);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -222,6 +242,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_families, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_nothing, setup, teardown),
 		cmocka_unit_test(test_claim_is_due),
+		cmocka_unit_test(test_problem),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
