@@ -43,6 +43,11 @@ def tampered(good):
         holder[name] = other_digit(holder[name], at)
 
     yield changed("a larger amount", lambda b: b.update(amount=b["amount"] + "0"))
+    yield changed("the amount in hexadecimal", lambda b: b.update(amount=hex(int(b["amount"]))))
+    yield changed("the amount with a zero in front", lambda b: b.update(amount="0" + b["amount"]))
+    yield changed("the amount among blanks", lambda b: b.update(amount=f" {b['amount']} "))
+    yield changed("an index with a zero in front", lambda b: b.update(log=b["log"].replace("\nindex ", "\nindex 0", 1)))
+    yield changed("a word that nobody signed", lambda b: b["entry"]["message"].update(note="more"))
     yield changed("another account", lambda b: b.update(account="0x" + "11" * 20))
     yield changed("a shorter proof", lambda b: b["proof"].pop())
     yield changed("another proof", lambda b: b["proof"].__setitem__(0, other_digit(b["proof"][0], 10)))

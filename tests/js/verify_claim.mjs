@@ -14,6 +14,7 @@ const viem = load('viem');
 const ethers = load('ethers');
 const { StandardMerkleTree } = load('@openzeppelin/merkle-tree');
 
+const NUMBER = /^(0|[1-9]\d*)$/;
 const HALF_ORDER = 0x7fffffffffffffffffffffffffffffff5d576e7357a4501ddfe92f46681b20a0n;
 const [schemaPath, bundlePath, trusted] = process.argv.slice(2);
 
@@ -110,7 +111,7 @@ function checkLog(log, entry, vkey) {
 	const at = log.indexOf('\n\n');
 	const [magic, index, ...path] = log.slice(0, at).split('\n');
 
-	need(magic === 'c2sp.org/tlog-proof@v1' && /^index \d+$/.test(index), 'the log is no tlog-proof');
+	need(magic === 'c2sp.org/tlog-proof@v1' && index.startsWith('index ') && NUMBER.test(index.slice(6)), 'the log is no tlog-proof');
 	const checkpoint = checkNote(log.slice(at + 2), vkey);
 	const leaf = sha256([0], canonical(entry));
 	const root = rootFrom(leaf, BigInt(index.slice(6)), checkpoint.size, path.map((p) => Buffer.from(p, 'base64')));
@@ -125,6 +126,9 @@ async function main() {
 	const { entry, genesis } = bundle;
 
 	need(bundle.format === 'nonos-claim-1', 'not a bundle of a claim');
+	// BigInt() takes hexadecimal and blanks, too: what is printed is what people read.
+	need(typeof bundle.amount === 'string' && NUMBER.test(bundle.amount), 'the amount is not a number in its one form');
+	need(typeof entry.message.epoch === 'string' && NUMBER.test(entry.message.epoch), 'the epoch is not a number in its one form');
 	const network = networkOf(genesis);
 	need(StandardMerkleTree.verify(entry.message.root, ['address', 'uint256'], [bundle.account, bundle.amount], bundle.proof),
 	     'account and amount are not in the tree');
