@@ -256,6 +256,18 @@ static int find_id(struct measure *m, enum measure_statement get, const uint8_t 
 
 /* -- taking a consensus --------------------------------------------------------------- */
 
+/*
+ * A weight that fewer than three authorities measured rests on what the relay says of its own bandwidth.
+ * It counts for no more than authorities that measure would give it: the default of
+ * "maxunmeasuredbw" (dir-spec, 3.8; param-spec).
+ */
+enum { UNMEASURED_WEIGHT_MAX = 20 };
+
+static uint32_t believed_weight(const struct consensus_router *rt)
+{
+	return rt->unmeasured && rt->weight > UNMEASURED_WEIGHT_MAX ? UNMEASURED_WEIGHT_MAX : rt->weight;
+}
+
 static int add_sample(struct measure *m, int64_t when, const struct consensus_router *rt)
 {
 	int64_t relay, microdesc = 0;
@@ -266,7 +278,7 @@ static int add_sample(struct measure *m, int64_t when, const struct consensus_ro
 		r = find_id(m, GET_MICRODESC, rt->digest, sizeof(rt->digest), when, &microdesc);
 	if (r < 0)
 		return r;
-	s = measure_bind(m, ADD_SAMPLE, 5, (const int64_t[]){ when, relay, rt->weight, rt->flags,
+	s = measure_bind(m, ADD_SAMPLE, 5, (const int64_t[]){ when, relay, believed_weight(rt), rt->flags,
 							      rt->ip[0] << 8 | rt->ip[1] });
 	if (rt->has_digest)
 		sqlite3_bind_int64(s, 6, microdesc);
@@ -282,7 +294,7 @@ static int add_consensus(struct measure *m, const struct consensus_facts *c)
 	/* 32-bit weights of a bounded number of relays: no sum of them overflows. */
 	for (size_t i = 0; i < c->n_routers; i++)
 		if (c->routers[i].flags & FLAG_RUNNING)
-			weight += c->routers[i].weight;
+			weight += believed_weight(&c->routers[i]);
 	sqlite3_bind_int64(s, 1, c->valid_after);
 	sqlite3_bind_int64(s, 2, c->fresh_until);
 	sqlite3_bind_blob(s, 3, c->digest, 32, SQLITE_STATIC);

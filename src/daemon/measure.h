@@ -4,7 +4,8 @@
  * family, as the consensuses of the microdescriptor flavour say it. (The other
  * flavour is made of the same votes and is not counted a second time.) In a real
  * network a consensus comes once an hour. The keeper's settle.c owns one; nothing
- * a relay says of its own traffic ever gets in.
+ * a relay says of its own traffic ever gets in: a weight that authorities did not
+ * measure counts as 20 at most.
  *
  * A consensus is taken once, whenever and however often it is offered. One
  * that this node missed has no row: it counts neither for nor against anybody.

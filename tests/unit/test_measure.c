@@ -108,6 +108,23 @@ static void test_each_once(void **state)
 	measured_free(r);
 }
 
+/* What a relay says of its own bandwidth does not make it earn more than one that says little. */
+static void test_unmeasured(void **state)
+{
+	struct fixture *f = *state;
+	struct consensus_router v[] = { router(1, 4000000000, RUNS), router(2, 3, RUNS), router(3, 900, RUNS) };
+	struct measured *r;
+
+	v[0].unmeasured = v[1].unmeasured = true;
+	assert_int_equal(take(f, T0, 1, v, 3), 0);
+	assert_int_equal(measure_read(f->m, &r, T0, T0 + HOUR), 0);
+	assert_int_equal(measured_find(r, v[0].rsa_id)->weight, 20);
+	assert_int_equal(measured_find(r, v[1].rsa_id)->weight, 3);
+	assert_int_equal(measured_find(r, v[2].rsa_id)->weight, 900);
+	assert_int_equal(r->consensuses[0].weight, 923);
+	measured_free(r);
+}
+
 static void test_sums(void **state)
 {
 	struct fixture *f = *state;
@@ -413,6 +430,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_each_once, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_two_of_a_time, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_documents, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_unmeasured, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_sums, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_vanished, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_microdescs, setup, teardown),
