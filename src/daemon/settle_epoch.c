@@ -27,6 +27,7 @@
 enum {
 	TICK_US = 500 * 1000,		/* epochs are closed one after the other for so long; the rest a second later */
 	AGAIN_MS = 900,			/* after a draft that could not be made: less than a tick */
+	DRAFT_MS = 60 * 1000,		/* until a draft that waits for auditors is made again */
 	RETRY_MS = 5000,		/* after the journal refused, or the disk failed */
 	INTERVAL_S = 3600,		/* of consensuses, where none has been seen */
 	CONSENSUSES_TOLD = 200,		/* in an attestation */
@@ -218,6 +219,29 @@ static int submit_draft(struct settle *s)
 	return 0;
 }
 
+/*
+ * One that waits for auditors is made again now and then: what was lacking, and left out, may have come since,
+ * and only the same message gets their signatures.
+ */
+static int draft_again(struct settle *s, uint64_t epoch)
+{
+	char why[LEDGER_WHY_CAP];
+	json_t *draft = NULL;
+
+	if (clock_now_ms() < s->draft_ms + DRAFT_MS)
+		return 0;
+	s->draft_ms = clock_now_ms();
+	if (make_draft(s, &draft, epoch, why) < 0)
+		return 0;
+	if (json_equal(json_object_get(draft, "message"), json_object_get(s->draft, "message"))) {
+		json_decref(draft);
+		return 0;
+	}
+	drop_draft(s);
+	s->draft = draft;
+	return 0;
+}
+
 static int draft_next(struct settle *s)
 {
 	char why[LEDGER_WHY_CAP] = "";
@@ -227,11 +251,12 @@ static int draft_next(struct settle *s)
 	if (r < 0)
 		return r;
 	if (s->draft && s->draft_epoch == epoch)
-		return 0;
+		return draft_again(s, epoch);
 	drop_draft(s);
 	r = make_draft(s, &s->draft, epoch, why);
 	if (r == 0) {
 		s->draft_epoch = epoch;
+		s->draft_ms = clock_now_ms();
 	} else if (r != ERR_NOT_YET) {
 		settle_problem_set(&s->epoch_problem, not_closed, why[0] ? why : err_str(r));
 		/* It is costly, and anybody may have it tried again: settle_attest(). */

@@ -53,7 +53,7 @@ struct settle {
 	size_t n_waiting;
 
 	json_t *draft;			/* the next EpochRoot, while it waits for signatures; or NULL */
-	uint64_t draft_epoch, epoch_retry_ms;
+	uint64_t draft_epoch, draft_ms, epoch_retry_ms;
 	struct settle_problem epoch_problem;
 	uint64_t lacking_epoch, lacking_ms;	/* since when microdescriptors of which epoch are waited for */
 

@@ -237,6 +237,55 @@ static void test_lacking(void **state)
 	genesis_free(g);
 }
 
+static int find_microdesc(void *arg, struct microdesc_facts *ret, const uint8_t digest[32])
+{
+	uint8_t expanded[ED25519_EXPANDED_LEN];
+
+	(void)arg;
+	assert_int_equal(digest[0], 3);
+	memset(ret, 0, sizeof(*ret));
+	ret->has_ed_id = true;
+	relay_key(expanded, ret->ed_id, 1);
+	return 0;
+}
+
+static size_t drafted_relays(const struct settle *s)
+{
+	assert_non_null(s->draft);
+	return json_array_size(json_object_get(json_object_get(json_object_get(s->draft, "attachments"), "evidence"), "relays"));
+}
+
+/* What comes after it was given up still gets into a draft that waits: others may have had it all the time. */
+static void test_comes_late(void **state)
+{
+	struct lab *w = *state;
+	struct genesis *g = audited_genesis(w->dir);
+	struct settle *s = settle_new(w->base, &w->config);
+	size_t missing;
+
+	assert_int_equal(mkdir(w->data_dir, 0700), 0);
+	clock_advance_ms(61 * 1000);
+	s->ledger = world_memory(w->dir, g);
+	s->writer = true;
+	populate(s->ledger);
+	measure_one(s);
+	clock_advance_ms(5 * 3600 * 1000);
+	settle_epoch_tick(s);
+	assert_null(s->draft);
+	clock_advance_ms(601 * 1000);
+	settle_epoch_tick(s);
+	assert_int_equal(drafted_relays(s), 0);
+	assert_int_equal(measure_microdescs(s->measure, find_microdesc, NULL, &missing), 0);
+	assert_int_equal(missing, 0);
+	settle_epoch_tick(s);
+	assert_int_equal(drafted_relays(s), 0);
+	clock_advance_ms(60 * 1000);
+	settle_epoch_tick(s);
+	assert_int_equal(drafted_relays(s), 1);
+	settle_free(s);
+	genesis_free(g);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -244,6 +293,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_not_measuring, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_clock, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_lacking, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_comes_late, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
