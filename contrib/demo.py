@@ -92,9 +92,9 @@ def earn(money):
     receipt = money.net.ctl("ours2", "rewards", "claim", "--out", bundle, "--key-file", money.key("operator2"))
     account, amount = receipt["message"]["recipient"], receipt["message"]["cumulativeAmount"]
     say("operator2, %s, claimed %s tokens: entry %d of the journal" % (account, tokens(amount), receipt["index"]))
-    claims = money.net.ctl("ours2", "rewards", "claims", account)
-    say("nonosctl rewards claims: earned %s, claimed %s; the claim is %s" % (
-        tokens(claims["earned"]), tokens(claims["claimed"]), claims["claims"][0]["state"]))
+    say("nonosctl rewards claims: where the money is")
+    for row in money.net.ctl("ours2", "rewards", "claims", account)["stages"]:
+        print("    %-10s %10s tokens  %s" % (row["state"], tokens(row["amount"] or 0), row["what"]))
     say("the proof is a file for anybody; without a daemon, nonosctl claim verify claim.json --genesis genesis.json:")
     subprocess.run([nonos_tool("nonosctl"), "claim", "verify", bundle, "--genesis", money.genesis],
                    check=True, timeout=60)

@@ -374,6 +374,24 @@ int rewards_relay(struct ledger *l, json_t **ret, const uint8_t relay_id[RELAY_I
 	return 0;
 }
 
+/* How far each row's money is: claims take the oldest first, up to a sum. Rows are the newest. */
+static void set_states(json_t *rows, const struct claim_state *s)
+{
+	struct amount through = s->earned, final = { 0 }, due;
+	const char *text;
+	json_t *row;
+	size_t i;
+
+	(void)amount_sub(&final, s->claimed, s->submitted);
+	json_array_foreach(rows, i, row) {
+		text = json_string_value(json_object_get(row, "due"));
+		json_object_set_new(row, "state", json_string(amount_cmp(through, final) <= 0 ? "final" :
+							      amount_cmp(through, s->claimed) <= 0 ? "submitted" : "attested"));
+		if (text && amount_parse(&due, text, strlen(text)) == 0)
+			(void)amount_sub(&through, through, due);
+	}
+}
+
 int rewards_history(struct ledger *l, json_t **ret, const struct eth_addr *account, size_t limit)
 {
 	json_t *list = json_array(), *claims = NULL;
@@ -392,6 +410,7 @@ int rewards_history(struct ledger *l, json_t **ret, const struct eth_addr *accou
 		json_decref(list);
 		return r;
 	}
+	set_states(list, &s);
 	*ret = json_object();
 	json_set_address(*ret, "account", account);
 	json_set_amount(*ret, "earned", s.earned);

@@ -1,4 +1,5 @@
 """The commands of nonosctl that need no daemon, run on the vectors: answers, exit codes, refusals."""
+import csv
 import json
 import os
 import tempfile
@@ -114,6 +115,12 @@ def check_rewards():
     expect("what each relay is due", json.loads(out), round_["expect"])
     code, out, err = ctl("rewards", "compute", path)
     expect("rewards as text", (code, err, out.count("\n")), (0, "", len(round_["scores"]) + 3))
+    rows = list(csv.DictReader(ctl("rewards", "compute", path, "--format", "csv")[1].splitlines()))
+    expect("rewards as CSV", {row["relay"]: row["Total"] for row in rows}, {k: v["Total"] for k, v in round_["expect"]["relays"].items()})
+    path = os.path.join(VECTORS, "nonos1-rewards.json")
+    rows = list(csv.DictReader(ctl("rewards", "compute", path, "--format", "csv")[1].splitlines()))
+    expect("an epoch as CSV", {row["relay"]: (row["due"], row["excluded"] or None) for row in rows},
+           {k: (v["due"], v["excluded"]) for k, v in vectors("nonos1-rewards.json")["expect"]["relays"].items()})
     refuse("not a round", 1, "elapsedMs", "rewards", "compute", "-", stdin='{"config":{},"scores":{}}')
 
 

@@ -65,7 +65,10 @@ int rewards_inputs(struct ledger *l, json_t **ret, uint64_t epoch);
 /* A relay's last `limit` epochs, newest first, and its sum. */
 int rewards_relay(struct ledger *l, json_t **ret, const uint8_t relay_id[RELAY_ID_LEN], size_t limit);
 
-/* What an account earned and claimed, the last `limit` epochs and claims, newest first. */
+/*
+ * What an account earned and claimed, the last `limit` epochs and claims, newest first. The state of an
+ * epoch's money is "attested", "submitted" when a claim took it that is not durable yet, or "final".
+ */
 int rewards_history(struct ledger *l, json_t **ret, const struct eth_addr *account, size_t limit);
 
 /*

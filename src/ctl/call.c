@@ -65,7 +65,7 @@ static const struct {
 	{ COMMAND_ID_rewards_epoch, view_due, &table_due }, { COMMAND_ID_rewards_pending, view_due, &table_due },
 	{ COMMAND_ID_rewards_explain, view_explained, NULL }, { COMMAND_ID_rewards_claims, view_claims, &table_claims },
 	{ COMMAND_ID_rewards_claim, view_claims, &table_claims },
-	{ COMMAND_ID_rewards_relay, view_claims, &table_epochs }, { COMMAND_ID_rewards_history, view_claims, &table_epochs },
+	{ COMMAND_ID_rewards_relay, view_claims, &table_epochs }, { COMMAND_ID_rewards_history, view_claims, &table_earned },
 	{ COMMAND_ID_stake_optimize, view_optimize, &table_optimize },
 	{ COMMAND_ID_ledger_policy_simulate, view_simulate, &table_simulate },
 	{ COMMAND_ID_dao_tally, view_tally, NULL },

@@ -11,34 +11,49 @@
 
 enum { REWARDS_FILE_MAX = 256 << 20 };
 
-static void print_tokens(struct amount a)
-{
-	char text[AMOUNT_TEXT_CAP];
+static const struct table_column round_columns[] = {
+	{ "relay", "relay", TABLE_ID }, { "Total", "due", TABLE_TOKENS }, { "Network", "network", TABLE_TOKENS },
+	{ "Hardware", "hardware", TABLE_TOKENS }, { "Uptime", "uptime", TABLE_TOKENS }, { "ExitBonus", "exit", TABLE_TOKENS },
+	{ "DelegateTotal", "to delegate", TABLE_TOKENS },
+};
 
-	amount_token_text(text, a);
-	printf("  %-22s", text);
+static const struct table_column epoch_columns[] = {
+	{ "relay", "relay", TABLE_ID }, { "due", "due", TABLE_TOKENS }, { "running", "running", TABLE_NUMBER },
+	{ "tier", "tier", TABLE_TEXT }, { "roleBp", "role bp", TABLE_NUMBER }, { "diluted", "diluted", TABLE_TEXT },
+	{ "excluded", "why not", TABLE_TEXT },
+};
+
+/* The relays, which JSON has by their ids, as rows. Takes over the answer. */
+static void print_relays(const struct invocation *in, const struct table_column *columns, size_t n_columns, json_t *answer)
+{
+	const struct table t = { NULL, columns, n_columns };
+	json_t *rows = json_array(), *relay, *row;
+	const char *id;
+
+	json_object_foreach(json_object_get(answer, "relays"), id, relay) {
+		row = json_copy(relay);
+		json_object_set_new(row, "relay", json_string(id));
+		json_array_append_new(rows, row);
+	}
+	table_print(stdout, &t, rows, in->options.format == FORMAT_TEXT ? FORMAT_TABLE : in->options.format);
+	json_decref(rows);
+	json_decref(answer);
 }
 
-static void print_round(const struct anyone_round *r)
+static void print_sum(const struct invocation *in, size_t relays, struct amount total, const char *what, unsigned long long seconds)
 {
 	char text[AMOUNT_TEXT_CAP];
 
-	printf("%-*s  %-22s  %-22s  %-22s  %-22s  %-22s  %s\n", ANYONE_ID_LEN, "relay", "due", "network", "hardware", "uptime",
-	       "exit", "to delegate");
-	for (size_t i = 0; i < r->n_relays; i++) {
-		const struct anyone_relay *relay = &r->relays[i];
+	if (in->options.format != FORMAT_TEXT)
+		return;
+	amount_token_text(text, total);
+	printf("\n%zu relays are due %s tokens for %s%llu seconds\n", relays, text, what, seconds);
+}
 
-		printf("%s", relay->id);
-		print_tokens(relay->total);
-		print_tokens(relay->network_due);
-		print_tokens(relay->hardware_due);
-		print_tokens(relay->uptime_due);
-		print_tokens(relay->exit_due);
-		amount_token_text(text, relay->delegate_total);
-		printf("  %s\n", text);
-	}
-	amount_token_text(text, r->total);
-	printf("\n%zu relays are due %s tokens for %llu seconds\n", r->n_relays, text, (unsigned long long)r->seconds);
+static void print_round(const struct invocation *in, const struct anyone_round *r)
+{
+	print_relays(in, round_columns, sizeof(round_columns) / sizeof(round_columns[0]), anyone_round_json(r));
+	print_sum(in, r->n_relays, r->total, "", r->seconds);
 }
 
 static int compute_round(const struct invocation *in, const char *path, const json_t *doc)
@@ -54,40 +69,32 @@ static int compute_round(const struct invocation *in, const char *path, const js
 	else if (in->options.json)
 		r = print_answer(in, anyone_round_json(round));
 	else
-		print_round(round);
+		print_round(in, round);
 	anyone_round_free(round);
 	return r;
 }
 
-static void print_relay(const struct reward_epoch *e, const struct reward_relay *r)
+/* Which of its groups are above the limit, so that a relay's credit counts less. */
+static void set_diluted(json_t *relay, const struct reward_epoch *e, const struct reward_relay *r)
 {
-	char id[2 * REWARD_ID_LEN + 1];
+	bool network = amount_cmp(r->network_credit, e->limit) > 0, party = amount_cmp(r->party_credit, e->limit) > 0;
 
-	hex_encode(id, r->id, REWARD_ID_LEN);
-	printf("%s", id);
-	print_tokens(r->due);
-	if (r->excluded) {
-		printf("  %s\n", reward_excluded_text(r->excluded));
-		return;
-	}
-	printf("  %3u/%-3u  %-10s  %u.%04u", r->running, e->seen, e->params.tiers[r->tier].name, r->role_bp / REWARD_BP,
-	       r->role_bp % REWARD_BP);
-	if (amount_cmp(r->network_credit, e->limit) > 0)
-		printf("  network diluted");
-	if (amount_cmp(r->party_credit, e->limit) > 0)
-		printf("  operator and family diluted");
-	putchar('\n');
+	if (!r->excluded && (network || party))
+		json_object_set_new(relay, "diluted", json_string(network && party ? "network, operator and family" : network ? "network" :
+								  "operator and family"));
 }
 
-static void print_epoch(const struct reward_epoch *e)
+static void print_epoch(const struct invocation *in, const struct reward_epoch *e)
 {
-	char text[AMOUNT_TEXT_CAP];
+	json_t *answer = reward_epoch_json(e), *relays = json_object_get(answer, "relays");
+	char id[2 * REWARD_ID_LEN + 1];
 
-	printf("%-*s  %-22s  %-7s  %-10s  %s\n", 2 * REWARD_ID_LEN, "relay", "due", "running", "tier", "role");
-	for (size_t i = 0; i < e->n_relays; i++)
-		print_relay(e, &e->relays[i]);
-	amount_token_text(text, e->paid);
-	printf("\n%zu relays are due %s tokens for an epoch of %u seconds\n", e->n_relays, text, e->params.epoch_s);
+	for (size_t i = 0; i < e->n_relays; i++) {
+		hex_encode(id, e->relays[i].id, REWARD_ID_LEN);
+		set_diluted(json_object_get(relays, id), e, &e->relays[i]);
+	}
+	print_relays(in, epoch_columns, sizeof(epoch_columns) / sizeof(epoch_columns[0]), answer);
+	print_sum(in, e->n_relays, e->paid, "an epoch of ", e->params.epoch_s);
 }
 
 static int compute_epoch(const struct invocation *in, const char *path, const json_t *doc)
@@ -103,7 +110,7 @@ static int compute_epoch(const struct invocation *in, const char *path, const js
 	else if (in->options.json)
 		r = print_answer(in, reward_epoch_json(e));
 	else
-		print_epoch(e);
+		print_epoch(in, e);
 	reward_epoch_free(e);
 	return r;
 }

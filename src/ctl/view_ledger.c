@@ -20,7 +20,7 @@ static const struct table_column history_columns[] = {
 static const struct table_column stake_columns[] = {
 	{ "stake", "STAKE", TABLE_ID }, { "active", "TOKENS", TABLE_TOKENS }, { "lock_days", "DAYS", TABLE_NUMBER },
 	{ "lock_ends", "LOCKED UNTIL", TABLE_TIME }, { "unbonding", "UNBONDING", TABLE_TOKENS },
-	{ "unbonds_at", "PAID BACK", TABLE_TIME },
+	{ "unbonds_at", "PAID BACK", TABLE_TIME }, { "relay", "RELAY", TABLE_ID },
 };
 
 static const struct table_column relay_columns[] = {
@@ -51,7 +51,18 @@ static const struct table_column epoch_columns[] = {
 	{ "due", "TOKENS", TABLE_TOKENS },
 };
 
+static const struct table_column earned_columns[] = {
+	{ "epoch", "EPOCH", TABLE_NUMBER }, { "ended", "ENDED", TABLE_TIME }, { "relay", "RELAY", TABLE_ID },
+	{ "due", "TOKENS", TABLE_TOKENS }, { "state", "STATE", TABLE_TEXT },
+};
+
+static const struct table_column stage_columns[] = {
+	{ "state", "STATE", TABLE_TEXT }, { "amount", "TOKENS", TABLE_TOKENS }, { "what", "WHAT IT IS", TABLE_TEXT },
+};
+
 const struct table table_epochs = { "epochs", COLUMNS(epoch_columns) };
+const struct table table_earned = { "epochs", COLUMNS(earned_columns) };
+static const struct table table_stages = { "stages", COLUMNS(stage_columns) };
 const struct table table_due = { "due", COLUMNS(due_columns) };
 const struct table table_claims = { "claims", COLUMNS(claim_columns) };
 static const struct table table_risks = { "risks", COLUMNS(risk_columns) };
@@ -217,20 +228,28 @@ void view_due(FILE *out, const json_t *answer)
 void view_claims(FILE *out, const json_t *answer)
 {
 	view_members(out, "", answer);
-	view_table(out, &table_epochs, answer);
+	view_table(out, &table_stages, answer);
+	view_table(out, json_object_get(json_array_get(json_object_get(answer, "epochs"), 0), "state") ? &table_earned : &table_epochs,
+		   answer);
 	view_table(out, &table_claims, answer);
 }
 
+/* The sentences tell what the numbers of "terms" mean, so these come last. */
 void view_explained(FILE *out, const json_t *answer)
 {
+	json_t *head = json_copy((json_t *)(uintptr_t)answer);
 	const json_t *step;
 	size_t i;
 
-	view_members(out, "", answer);
+	json_object_del(head, "terms");
+	view_members(out, "", head);
+	json_decref(head);
 	fputc('\n', out);
 	json_array_foreach(json_object_get(answer, "steps"), i, step) {
 		fprintf(out, "%2zu. ", i + 1);
 		view_scalar(out, step);
 		fputc('\n', out);
 	}
+	fputc('\n', out);
+	view_members(out, "terms", json_object_get(answer, "terms"));
 }

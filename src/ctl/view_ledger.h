@@ -9,7 +9,7 @@
 #include "table.h"
 
 extern const struct table table_history, table_stakes, table_tiers, table_due, table_claims,
-	table_epochs;
+	table_epochs, table_earned;
 
 /* A name and a value a line: amounts in tokens, times as dates; lists are left out. */
 void view_money(FILE *out, const json_t *answer);

@@ -3,6 +3,7 @@
 
 #include "keeper.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #include <nonos/encode.h>
@@ -240,6 +241,57 @@ static void put_state(json_t *o, const struct claim_state *s)
 	json_object_set_new(o, "last_claim", s->last_claim ? json_integer((json_int_t)s->last_claim) : json_null());
 }
 
+/* What the running epoch would pay to the account; an amount of null where nothing can be said. */
+static json_t *estimate(struct settle *s, struct ledger *l, const struct eth_addr *account)
+{
+	char why[REWARD_WHY_CAP], whose[ETH_ADDR_TEXT_CAP];
+	struct ctl_call silent = { .arg = NULL };
+	struct amount sum = { 0 }, due;
+	struct evidence *e = NULL;
+	json_t *made = NULL, *row, *answer = json_pack("{s:s, s:n}", "state", "earned", "amount");
+	size_t i;
+
+	eth_addr_text(whose, account);
+	if (settle_open_evidence(s, &silent, &e) == 0 && rewards_pending(l, &made, why, e) == 0) {
+		json_array_foreach(json_object_get(made, "due"), i, row) {
+			const char *text = param_text(row, "due"), *payout = param_text(row, "payout");
+
+			if (text && payout && strcmp(payout, whose) == 0 && amount_parse(&due, text, strlen(text)) == 0)
+				(void)amount_add(&sum, sum, due);
+		}
+		json_set_amount(answer, "amount", sum);
+	}
+	evidence_free(e);
+	json_decref(made);
+	return answer;
+}
+
+/* Where the account's money is on its way, one row a state. */
+static json_t *stages(struct settle *s, struct ledger *l, const struct eth_addr *account, const struct claim_state *c)
+{
+	static const char *const names[] = { "attested", "submitted", "final" };
+	static const char *const whats[] = {
+		"signed by the auditors: to be claimed", "in a claim that is not durable yet", "claimed, and on the account",
+	};
+	struct amount final = { 0 };
+	const struct amount *const amounts[] = { &c->claimable, &c->submitted, &final };
+	json_t *list = json_array(), *row = estimate(s, l, account);
+	struct settle_numbers n = { .epochs_behind = 0 };
+
+	(void)amount_sub(&final, c->claimed, c->submitted);
+	(void)settle_numbers(s, &n);
+	json_object_set_new(row, "what", n.epochs_behind ?
+			    json_sprintf("estimate for the epoch that runs; %" PRIu64 " before it wait for the auditors", n.epochs_behind) :
+			    json_string("estimate for the epoch that runs; the auditors sign after its end"));
+	json_array_append_new(list, row);
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		row = json_pack("{s:s, s:s}", "state", names[i], "what", whats[i]);
+		json_set_amount(row, "amount", *amounts[i]);
+		json_array_append_new(list, row);
+	}
+	return list;
+}
+
 int cmd_rewards_claims(struct ctl_call *call)
 {
 	struct claim_state state = { .epoch = 0 };
@@ -258,6 +310,7 @@ int cmd_rewards_claims(struct ctl_call *call)
 	call->result = json_pack("{s:o}", "claims", list);
 	json_set_address(call->result, "account", &account);
 	put_state(call->result, &state);
+	json_object_set_new(call->result, "stages", stages(settle_of(call), l, &account, &state));
 	return 0;
 }
 

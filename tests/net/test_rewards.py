@@ -238,6 +238,12 @@ def test_claim(money):
     assert receipt["type"] == "RewardClaim"
     after = money.ctl("rewards", "claims", account)
     assert int(after["claimed"]) >= int(before["claimable"]) and after["submitted"] == "0"
+    stages = {row["state"]: row["amount"] for row in after["stages"]}
+    assert list(stages) == ["earned", "attested", "submitted", "final"] and int(stages["earned"]) > 0
+    assert stages["submitted"] == "0" and int(stages["attested"]) + int(stages["final"]) == int(after["earned"])
+    assert {row["state"] for row in before["stages"]} == set(stages)
+    history = money.ctl("rewards", "history", account)["epochs"]
+    assert all(row["state"] == "final" for row in history if row["epoch"] <= after["claims"][0]["epoch"])
     assert after["claims"][0]["state"] == "final" and after["claims"][0]["entry"] == receipt["index"]
     held = int(money.ctl("ledger", "balance", account)["balance"])
     assert held == TOKEN + int(after["claimed"])

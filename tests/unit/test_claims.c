@@ -45,6 +45,24 @@ static const char *list_state(struct ledger *l, unsigned n)
 	return text;
 }
 
+/* The states of the epochs that paid the account, newest first: "attested final ". */
+static const char *history_states(struct ledger *l, unsigned n)
+{
+	static char text[100];
+	struct eth_addr a = person(n);
+	json_t *o, *row;
+	size_t i;
+
+	assert_int_equal(rewards_history(l, &o, &a, 10), 0);
+	text[0] = '\0';
+	json_array_foreach(json_object_get(o, "epochs"), i, row) {
+		strcat(text, json_string_value(json_object_get(row, "state")));
+		strcat(text, " ");
+	}
+	json_decref(o);
+	return text;
+}
+
 static void claims(void **state)
 {
 	struct world *w = *state;
@@ -56,10 +74,12 @@ static void claims(void **state)
 	assert_int_equal(amount_cmp(s.claimable, earned), 0);
 	assert_int_equal(s.oldest_unclaimed, T0 + EPOCH_S);
 	assert_int_equal(s.last_claim, 0);
+	assert_string_equal(history_states(w->l, 12), "attested ");
 	assert_int_equal(submit(w->l, json_incref(claim), NULL), REFUSED_NOT);
 	s = state_of(w->l, 12);
 	assert_int_equal(amount_cmp(s.submitted, earned), 0);
 	assert_string_equal(list_state(w->l, 12), "submitted");
+	assert_string_equal(history_states(w->l, 12), "submitted ");
 	assert_int_equal(ledger_commit(w->l), 0);
 	s = state_of(w->l, 12);
 	assert_true(amount_is_zero(s.submitted) && amount_is_zero(s.claimable));
@@ -73,6 +93,7 @@ static void claims(void **state)
 	assert_int_equal(submit(w->l, claim, NULL), REFUSED_DUPLICATE);
 	assert_int_equal(claim_draft(w->l, &doc, &a, NULL, T0 + 300000000), ERR_STATE);
 	close_epoch(w->l);
+	assert_string_equal(history_states(w->l, 12), "attested final ");
 	assert_int_equal(submit(w->l, signed_claim(w->l, 12), NULL), REFUSED_NOT);
 	expect_verified(w->l);
 }
@@ -164,6 +185,7 @@ static void parts_and_vouchers(void **state)
 	json_object_set_new(json_object_get(doc, "message"), "cumulativeAmount", json_string("1000"));
 	assert_int_equal(submit(w->l, signed_object(doc, own, 1), NULL), REFUSED_NOT);
 	assert_int_equal(balance_of(w->l, ACCOUNT_ADDRESS, 12).lo, 1000);
+	assert_string_equal(history_states(w->l, 12), "attested ");
 	/* What is left is as old as before, and stays the oldest. */
 	assert_int_equal(state_of(w->l, 12).oldest_unclaimed, T0 + EPOCH_S);
 	close_epoch(w->l);
