@@ -73,6 +73,8 @@ def check_files(folder, genesis):
     expect("dry run", (tried["entries"], tried["dry_run"]), (0, True))
     expect("dry run leaves nothing", os.path.exists(db), False)
     expect("import", good("import", "ledger", "import", stream, "--db", db)["imported"], 0)
+    piped = good("import from a pipe", "ledger", "import", "-", "--db", db + "3", stdin=read(stream))
+    expect("import from a pipe", (piped["imported"], piped["root"]), (0, good("verify", "ledger", "verify", "--db", db + "3")["root"]))
     expect("verify", good("verify", "ledger", "verify", "--db", db)["agrees"], True)
     expect("export", ctl("ledger", "export", "--db", db), (0, read(stream), ""))
     refuse("export overwrites nothing", 1, "is there already", "ledger", "export", stream, "--db", db)

@@ -204,7 +204,8 @@ int local_genesis_new(const struct invocation *in)
 	json_object_set_new(answer, "key_made", json_boolean(made));
 	if (!in->options.dry_run)
 		json_object_set_new(answer, "next", json_sprintf("in section [ledger] of nonosd.conf: \"genesis = %s\" on every node, "
-								 "and \"journal_key = %s\" on the one that writes", path, key));
+								 "\"journal_key = %s\" on the one that writes, and auditor_key on each "
+								 "auditor's, without whom no epoch pays", path, key));
 	genesis_free(g);
 	return print_answer(in, answer);
 }

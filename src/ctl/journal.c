@@ -210,10 +210,28 @@ static int import(const struct invocation *in, const char *db, FILE *f, const st
 	return r;
 }
 
+/* The first line is read twice, so what comes from a pipe is kept in a file without a name. */
+static FILE *open_stream(const char *path)
+{
+	FILE *f = strcmp(path, "-") == 0 ? tmpfile() : fopen(path, "rbe");
+	char data[65536];
+	size_t n;
+
+	if (!f || strcmp(path, "-") != 0)
+		return f;
+	while ((n = fread(data, 1, sizeof(data), stdin)) > 0)
+		if (fwrite(data, 1, n, f) != n)
+			break;
+	if (!ferror(stdin) && !ferror(f) && fseek(f, 0, SEEK_SET) == 0)
+		return f;
+	fclose(f);
+	return NULL;
+}
+
 int local_ledger_import(const struct invocation *in)
 {
 	const char *path = param_text(in->params, "file");
-	FILE *f = fopen(path, "rbe");
+	FILE *f = open_stream(path);
 	/* Nothing is written by a dry run, so the whole stream is tried in memory. */
 	char *db = in->options.dry_run ? mem_strdup(":memory:") : db_path(in);
 	char why[LEDGER_WHY_CAP];
