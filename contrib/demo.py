@@ -92,6 +92,7 @@ def earn(money):
     receipt = money.net.ctl("ours2", "rewards", "claim", "--out", bundle, "--key-file", money.key("operator2"))
     account, amount = receipt["message"]["recipient"], receipt["message"]["cumulativeAmount"]
     say("operator2, %s, claimed %s tokens: entry %d of the journal" % (account, tokens(amount), receipt["index"]))
+    money.wait_height("ours2", receipt["index"] + 1)
     say("nonosctl rewards claims: where the money is")
     for row in money.net.ctl("ours2", "rewards", "claims", account)["stages"]:
         print("    %-10s %10s tokens  %s" % (row["state"], tokens(row["amount"] or 0), row["what"]))

@@ -292,6 +292,18 @@ static json_t *stages(struct settle *s, struct ledger *l, const struct eth_addr 
 	return list;
 }
 
+/* Count a claim in that the writer has taken, and the journal here has not. */
+static void add_submitted(struct claim_state *c, struct amount cumulative)
+{
+	struct amount more;
+
+	if (amount_cmp(cumulative, c->earned) > 0 || amount_sub(&more, cumulative, c->claimed) < 0)
+		return;
+	(void)amount_add(&c->claimed, c->claimed, more);
+	(void)amount_add(&c->submitted, c->submitted, more);
+	(void)amount_sub(&c->claimable, c->claimable, more);
+}
+
 int cmd_rewards_claims(struct ctl_call *call)
 {
 	struct claim_state state = { .epoch = 0 };
@@ -303,6 +315,8 @@ int cmd_rewards_claims(struct ctl_call *call)
 	if (r < 0)
 		return r;
 	r = claim_state(l, &state, &account);
+	if (r == 0)
+		add_submitted(&state, settle_claimed_elsewhere(settle_of(call), &account));
 	if (r == 0)
 		r = claim_list(l, &list, &account, limit_of(call));
 	if (r < 0)

@@ -99,6 +99,12 @@ int settle_attest(struct settle *s, struct ctl_call *call, const json_t *attesta
 struct evidence;
 int settle_open_evidence(struct settle *s, struct ctl_call *call, struct evidence **ret);
 
+/*
+ * As a follower: up to which sum the account has handed claims to the writer that its journal here does not show yet;
+ * zero when it shows them all.
+ */
+struct amount settle_claimed_elsewhere(const struct settle *s, const struct eth_addr *account);
+
 /* What keeps this relay from earning, or soon will: [{"what", "do", "at"}]; the caller's. */
 json_t *settle_risks(struct settle *s);
 

@@ -79,6 +79,14 @@ struct settle {
 	void (*tell)(void *arg, const char *topic, json_t *data);	/* settle_watch() */
 	void *tell_arg;
 
+	/* As a follower: the last claim that the writer took from here; entry `index` may not have come back yet. */
+	struct settle_sent {
+		struct eth_addr account;
+		struct amount cumulative;
+		uint64_t index;
+		bool known;
+	} sent;
+
 	bool has_relay;			/* the keys of this node's relay are known: */
 	uint8_t relay_id[RELAY_ID_LEN];
 	json_t *risks;			/* as last judged, or NULL */
@@ -89,6 +97,7 @@ struct settle {
 struct settle_forward {
 	struct settle *settle;
 	struct ctl_pending *pending;
+	struct settle_sent claim;	/* what is handed over, when it is one */
 };
 
 /* Say a problem in the log when it is new, and its end; `what` does not work because of it. */

@@ -158,11 +158,50 @@ static void forward_gone(void *arg)
 	free(w);
 }
 
+/* What of a call is told by "rewards claims" until the journal comes back with it. */
+static struct settle_sent claim_of(const struct ctl_call *call)
+{
+	json_t *object = json_loads(call->dry_run || !param_text(call->params, "object") ? "" : param_text(call->params, "object"),
+				    JSON_REJECT_DUPLICATES, NULL);
+	const json_t *m = json_object_get(object, "message");
+	const char *type = param_text(object, "primaryType"), *whose = param_text(m, "recipient");
+	const char *amount = param_text(m, "cumulativeAmount");
+	struct settle_sent sent = { .known = false };
+
+	sent.known = type && strcmp(type, "RewardClaim") == 0 && whose && amount &&
+		     eth_addr_parse(&sent.account, whose, strlen(whose)) == 0 &&
+		     amount_parse(&sent.cumulative, amount, strlen(amount)) == 0;
+	json_decref(object);
+	return sent;
+}
+
+static void keep_claim(struct settle_forward *w, const json_t *receipt)
+{
+	const json_t *index = json_object_get(receipt, "index");
+
+	if (!w->claim.known || !json_is_integer(index) || json_integer_value(index) < 0)
+		return;
+	w->settle->sent = w->claim;
+	w->settle->sent.index = (uint64_t)json_integer_value(index);
+}
+
+struct amount settle_claimed_elsewhere(const struct settle *s, const struct eth_addr *account)
+{
+	struct ledger_head h = { .size = 0 };
+
+	if (s->ledger)
+		ledger_head(s->ledger, &h);
+	if (!s->sent.known || s->sent.index < h.size || !eth_addr_eq(&s->sent.account, account))
+		return amount_u64(0);
+	return s->sent.cumulative;
+}
+
 static void on_answer(void *arg, const json_t *reply, const char *error)
 {
 	struct settle_forward *w = arg;
 	json_t *result = json_object_get(reply, "result");
 
+	keep_claim(w, result);
 	if (!reply)
 		ctl_pending_fail(w->pending, CTL_FAILED, "it is not known whether the writer took it: %s. The same signed object "
 				 "may be handed over again; before another one is made, look for it with \"nonosctl ledger history\"",
@@ -188,6 +227,7 @@ int settle_forward(struct settle *s, struct ctl_call *call)
 	}
 	w = mem_new(sizeof(*w));
 	w->settle = s;
+	w->claim = claim_of(call);
 	r = ctl_defer(&w->pending, call, forward_gone, w);
 	if (r < 0) {
 		free(w);

@@ -260,6 +260,22 @@ def test_claim(money):
             money.ctl("rewards", "claim", "--key-file", money.key("op1"))
 
 
+def test_claim_at_a_follower(money):
+    """What the writer took is submitted at once, though the journal here shows it only later; then it is final."""
+    def stages():
+        return {row["state"]: int(row["amount"] or 0) for row in money.net.ctl("ours2", "rewards", "claims", account)["stages"]}
+
+    account = money.accounts["op2"]
+    money.wait_height("ours2", money.ctl("ledger", "head")["height"])
+    receipt = money.net.ctl("ours2", "rewards", "claim", "--key-file", money.key("op2"))
+    claimed = int(receipt["message"]["cumulativeAmount"])
+    at_once = stages()
+    assert claimed > 0 and at_once["submitted"] + at_once["final"] >= claimed
+    money.wait_height("ours2", receipt["index"] + 1)
+    later = stages()
+    assert later["final"] >= claimed and later["submitted"] == 0
+
+
 @pytest.mark.long
 def test_claims_by_itself(money):
     """With the payout account's key: by amount, once there is that much."""
