@@ -30,11 +30,12 @@ static bool has_fellows(const struct settle *s)
 /* From the epoch before the next to be closed: what vanished at the first consensus of that is counted from there. */
 static int kept_from(struct settle *s, int64_t *ret)
 {
+	const struct genesis *g = ledger_genesis(s->ledger);
 	uint64_t next;
 	int r = epoch_next(s->ledger, &next);
 
 	if (r == 0)
-		*ret = next ? (int64_t)genesis_epoch_start(ledger_genesis(s->ledger), next - 1) : 0;
+		*ret = (int64_t)genesis_epoch_start(g, next) - (int64_t)g->rewards.epoch_s;
 	return r;
 }
 

@@ -286,6 +286,47 @@ static void test_comes_late(void **state)
 	genesis_free(g);
 }
 
+/* -- for other auditors ------------------------------------------------------------------------ */
+
+static size_t kept(struct settle *s, int64_t valid_after)
+{
+	uint8_t digest[32] = { 1 };
+	struct consensus_facts c = {
+		.flavour = FLAVOUR_MICRODESC, .valid_after = valid_after, .fresh_until = valid_after + 3600,
+		.valid_until = valid_after + 3 * 3600, .digest = digest, .text = "text", .text_len = 4,
+	};
+	struct measured_consensus *v;
+	size_t n;
+
+	settle_consensus(s, &c);
+	assert_int_equal(measure_documents(s->measure, &v, &n), 0);
+	free(v);
+	return n;
+}
+
+/* Documents are kept from the epoch before the one that is to be closed on; also before there is a first one. */
+static void test_kept(void **state)
+{
+	struct lab *w = *state;
+	struct genesis *g = audited_genesis(w->dir);
+	struct settle *s = settle_new(w->base, &w->config);
+
+	assert_int_equal(mkdir(w->data_dir, 0700), 0);
+	clock_advance_ms(61 * 1000);
+	s->ledger = world_memory(w->dir, g);
+	populate(s->ledger);
+	assert_int_equal(kept(s, T0), 0);	/* neither auditor nor writer */
+	s->writer = true;
+	assert_int_equal(kept(s, T0 - 2 * EPOCH_S), 0);
+	assert_int_equal(kept(s, T0 - EPOCH_S), 1);
+	assert_int_equal(kept(s, T0), 2);
+	assert_int_equal(kept(s, T0 + EPOCH_S), 3);
+	close_epoch(s->ledger);
+	assert_int_equal(kept(s, T0 + 2 * EPOCH_S), 3);
+	settle_free(s);
+	genesis_free(g);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -294,6 +335,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_clock, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_lacking, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_comes_late, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_kept, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
