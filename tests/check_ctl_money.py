@@ -53,6 +53,14 @@ def check_transfer(m):
     expect("height after refusals", m.node.height(), height + 1)
 
 
+def check_clock(m):
+    """Of a clock that is right; tests/unit/test_settle_clock turns it."""
+    shown = m.do("ledger", "clock")
+    expect("the clock", (shown["believed"], shown["ahead_s"], 0 <= shown["clock"] - shown["due"] < 5), (True, 0, True))
+    expect("a dry run of the clock", m.do("ledger", "clock", "--right", "--dry-run")["dry_run"], True)
+    expect("the clock is right", m.do("ledger", "clock", "--right")["believed"], True)
+
+
 def check_cold(m):
     """The object goes to a file; the key is elsewhere; what comes back is submitted, twice."""
     path, done = f"{m.folder}/cold.json", f"{m.folder}/signed.json"
@@ -134,7 +142,7 @@ def check_killed(m):
 with tempfile.TemporaryDirectory(prefix="nonos-money-") as top:
     money = Money(top)
     try:
-        for check in (check_transfer, check_cold, check_register, check_stake, check_nothing_earned, check_killed):
+        for check in (check_transfer, check_clock, check_cold, check_register, check_stake, check_nothing_earned, check_killed):
             check(money)
     finally:
         money.node.stop()

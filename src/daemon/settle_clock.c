@@ -12,23 +12,25 @@
 #include <nonos/log.h>
 
 /* A consensus of now that most authorities have signed. */
-static bool is_confirmed(struct settle *s)
+static bool is_confirmed(const struct settle *s, const struct measured_consensus *newest)
 {
-	struct measured_consensus newest;
-
-	return s->measure && measure_newest(s->measure, &newest) == 0 && clock_wall() >= newest.valid_after &&
-	       clock_wall() <= newest.fresh_until + (int64_t)s->config->clock_ahead;
+	return clock_wall() >= newest->valid_after && clock_wall() <= newest->fresh_until + (int64_t)s->config->clock_ahead;
 }
 
 void settle_clock_tick(struct settle *s)
 {
+	struct measured_consensus newest;
 	uint64_t ahead, due;
+	bool measures, may_measure;	/* the latter also before measure.db could be opened */
 
 	if (!s->ledger || !s->writer)
 		return;
-	ledger_watch_clock(s->ledger, s->config->clock_ahead, s->config->clock_stop);
+	/* Where consensuses come, one of now will come after a stop, too, and say whether it was that long. */
+	measures = s->measure && measure_newest(s->measure, &newest) == 0;
+	may_measure = measures || (s->config->measure && !s->measure);
+	ledger_watch_clock(s->ledger, s->config->clock_ahead, may_measure ? s->config->clock_ahead : s->config->clock_stop);
 	ahead = ledger_clock_ahead(s->ledger, &due);
-	if (ahead && is_confirmed(s)) {
+	if (ahead && measures && is_confirmed(s, &newest)) {
 		log_notice("This machine's clock went ahead, and the newest consensus says that it is right. seconds=%llu",
 			   (unsigned long long)ahead);
 		ledger_trust_clock(s->ledger);
