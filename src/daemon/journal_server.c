@@ -21,6 +21,7 @@ enum {
 	CALLS_A_SECOND = 100, CALLS_BURST = 400,		/* of /rpc, by all */
 	CALLS_OF_ONE = 10, BURST_OF_ONE = 50,			/* by one http_client() */
 	CALLS_FORWARDED = CALLS_OF_ONE / 2, BURST_FORWARDED = BURST_OF_ONE / 2,	/* the rest is left to this node's own */
+	WAITING_FORWARDED = 16,		/* for the writer's answer: half of what follow_call() takes */
 	EXPIRE_US = 1000 * 1000,
 	OWED_MAX = 64 << 20,		/* bytes of answers that clients have not read yet; evidence may be half of it */
 };
@@ -32,6 +33,8 @@ struct journal_server {
 	struct ctl_commands commands;
 	ctl_run_fn run[COMMAND_COUNT];	/* those of /rpc alone */
 	struct caller *callers;
+	unsigned n_callers;
+	bool forwards;
 	struct bucket calls;		/* of all */
 	struct bucket here;		/* of this machine, which may be a proxy with many behind it: half of all */
 	struct limiter *of_one;		/* a call here is what a circuit is there */
@@ -180,6 +183,7 @@ static void caller_free(struct caller *c)
 	*c->prev = c->next;
 	if (c->next)
 		c->next->prev = c->prev;
+	c->server->n_callers--;
 	ctl_session_end(&c->session);
 	free(c);
 }
@@ -228,6 +232,8 @@ static bool may_call(struct journal_server *s, const struct http_exchange *x)
 	bool is_here = x->client.family == ADDR_NONE;
 	uint64_t now = clock_now_us();
 
+	if (s->forwards && s->n_callers >= WAITING_FORWARDED)
+		return false;
 	if (now >= s->expire_us) {
 		limiter_expire(s->of_one, now);
 		s->expire_us = now + EXPIRE_US;
@@ -255,6 +261,7 @@ static void call(struct journal_server *s, struct http_exchange *x)
 	if (c->next)
 		c->next->prev = &c->next;
 	s->callers = c;
+	s->n_callers++;
 	c->calling = true;
 	line = ctl_answer(&s->commands, &c->session, x->body, x->body_len);
 	c->calling = false;
@@ -350,6 +357,7 @@ int journal_server_new(struct journal_server **ret, struct event_base *base, con
 	bucket_init(&s->calls, rate, burst, clock_now_us());
 	bucket_init(&s->here, (rate + 1) / 2, (burst + 1) / 2, clock_now_us());
 	s->of_one = limiter_new(&of_one);
+	s->forwards = forwards;
 	if (commands)
 		allow(s, commands);
 	r = http_server_new(&s->http, base, &place, on_request, s, err, err_cap);

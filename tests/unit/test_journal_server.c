@@ -40,6 +40,7 @@ struct lab {
 	struct ledger *l;
 	struct ctl_commands commands;
 	ctl_run_fn run[COMMAND_COUNT];
+	unsigned waiting;
 };
 
 /* -- a network with 192.0.2.0/24 on this machine -------------------------------------- */
@@ -89,6 +90,21 @@ static int append_stub(struct ctl_call *call)
 	return 0;
 }
 
+static void gone(void *arg)
+{
+	--*(unsigned *)arg;
+}
+
+/* An answer that does not come. */
+static int wait_stub(struct ctl_call *call)
+{
+	unsigned *n = call->arg;
+	struct ctl_pending *p;
+
+	++*n;
+	return ctl_defer(&p, call, gone, n);
+}
+
 static int lab_open(void **state, bool forwards)
 {
 	struct lab *l = mem_new(sizeof(*l));
@@ -101,7 +117,8 @@ static int lab_open(void **state, bool forwards)
 	l->l = world_open(l->dir, l->g);
 	l->base = event_base_new();
 	l->run[COMMAND_ID_ledger_append] = append_stub;
-	l->commands = (struct ctl_commands){ .v = commands_all(), .run = l->run, .n = COMMAND_COUNT };
+	l->run[COMMAND_ID_ledger_attest] = wait_stub;
+	l->commands = (struct ctl_commands){ .arg = &l->waiting, .v = commands_all(), .run = l->run, .n = COMMAND_COUNT };
 	assert_int_equal(addr_parse(&at, "192.0.2.1:4567", 14), 0);
 	if (journal_server_new(&l->server, l->base, &at, 1, l->l, &l->commands, forwards, err, sizeof(err)) < 0)
 		fail_msg("%s", err);
@@ -222,6 +239,25 @@ static void test_calls_forwarded(void **state)
 	assert_int_equal(heard, OF_ONE / 2);
 }
 
+/* A writer that does not answer strangers' calls can still be asked by this node. */
+static void test_waiting(void **state)
+{
+	static const char request[] = "POST /rpc HTTP/1.1\r\nContent-Length: 83\r\n\r\n"
+				      "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ledger.attest\",\"params\":{\"attestation\":\"{    }\"}}";
+	struct lab *l = *state;
+	int held[20];
+
+	for (unsigned i = 0; i < 20; i++) {
+		held[i] = dial(l, 2 + i);
+		send(held[i], request, strlen(request), MSG_NOSIGNAL);
+		turn(l);
+	}
+	assert_int_equal(l->waiting, 16);
+	assert_int_equal(call(l, 100), 429);
+	for (unsigned i = 0; i < 20; i++)
+		close(held[i]);
+}
+
 /* Those who hold all connections make place for others, but not for themselves. */
 static void test_places(void **state)
 {
@@ -285,6 +321,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_calls, lab_up, lab_down),
 		cmocka_unit_test_setup_teardown(test_calls_of_all, lab_up, lab_down),
 		cmocka_unit_test_setup_teardown(test_calls_forwarded, lab_up_forwards, lab_down),
+		cmocka_unit_test_setup_teardown(test_waiting, lab_up_forwards, lab_down),
 		cmocka_unit_test_setup_teardown(test_places, lab_up, lab_down),
 		cmocka_unit_test_setup_teardown(test_room, lab_up, lab_down),
 	};
