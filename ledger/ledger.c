@@ -306,18 +306,23 @@ int ledger_submit(struct ledger *l, struct ledger_receipt *ret, struct ledger_re
 	return r < 0 && r != ERR_REFUSED ? lose(l, r) : r;
 }
 
+int ledger_object_read(json_t **ret, struct ledger_refusal *ret_refusal, const char *text, size_t len)
+{
+	if (len > LEDGER_OBJECT_MAX)
+		return refuse(ret_refusal, REFUSED_TOO_LONG, "an object is at most %d bytes", LEDGER_OBJECT_MAX);
+	if (jcs_read(ret, text, len) < 0)
+		return refuse(ret_refusal, REFUSED_MALFORMED, "it is not JSON of the accepted kind: whole numbers, each name once");
+	return 0;
+}
+
 int ledger_submit_text(struct ledger *l, struct ledger_receipt *ret, struct ledger_refusal *ret_refusal, const char *text,
 		       size_t len)
 {
 	json_t *doc;
-	int r = begin_object(l, ret_refusal);
+	int r = ledger_object_read(&doc, ret_refusal, text, len);
 
 	if (r < 0)
 		return r;
-	if (len > LEDGER_OBJECT_MAX)
-		return refuse(ret_refusal, REFUSED_TOO_LONG, "an object is at most %d bytes", LEDGER_OBJECT_MAX);
-	if (jcs_read(&doc, text, len) < 0)
-		return refuse(ret_refusal, REFUSED_MALFORMED, "it is not JSON of the accepted kind: whole numbers, each name once");
 	r = ledger_submit(l, ret, ret_refusal, doc);
 	json_decref(doc);
 	return r;

@@ -4,7 +4,6 @@
 #include <nonos/provider.h>
 
 #include <stdlib.h>
-#include <string.h>
 
 #include <nonos/err.h>
 #include <nonos/mem.h>
@@ -39,27 +38,12 @@ static int register_at(struct provider *p, struct ledger_register **ret, const s
 
 static int submit(struct provider *p, struct ledger_receipt *ret, struct ledger_refusal *ret_refusal, const json_t *object)
 {
-	struct ledger_receipt receipt;
-	int r = ledger_submit(of(p), &receipt, ret_refusal, object);
-	bool again = r == ERR_REFUSED && ret_refusal->code == REFUSED_DUPLICATE;
-
-	if (r < 0 && !again) {
-		/* A batch that was lost ends here, and the next object starts another. */
-		if (r != ERR_REFUSED)
-			ledger_commit(of(p));
-		return r;
-	}
-	/* A duplicate may be of the open batch. */
-	r = ledger_commit(of(p));
-	if (r == 0)
-		*ret = receipt;
-	return r;
+	return ledger_submit(of(p), ret, ret_refusal, object);
 }
 
 static int finality(struct provider *p, enum finality *ret, const struct ledger_receipt *receipt)
 {
 	struct ledger_receipt found;
-	uint64_t size;
 	int r = ledger_find(of(p), &found, receipt->digest);
 
 	if (r == ERR_NOT_FOUND) {
@@ -68,8 +52,7 @@ static int finality(struct provider *p, enum finality *ret, const struct ledger_
 	}
 	if (r < 0)
 		return r;
-	size = ledger_committed(of(p));
-	*ret = found.index < size ? FINALITY_FINAL : FINALITY_PENDING;
+	*ret = found.index < ledger_committed(of(p)) ? FINALITY_FINAL : FINALITY_PENDING;
 	return 0;
 }
 

@@ -187,7 +187,10 @@ struct ledger_refusal {
  */
 int ledger_submit(struct ledger *l, struct ledger_receipt *ret, struct ledger_refusal *ret_refusal, const json_t *object);
 
-/* As ledger_submit(), from JSON text of any form. */
+/* Read the JSON text of an object, of any form, for ledger_submit(); the caller's. ERR_REFUSED with *ret_refusal. */
+int ledger_object_read(json_t **ret, struct ledger_refusal *ret_refusal, const char *text, size_t len);
+
+/* Both. */
 int ledger_submit_text(struct ledger *l, struct ledger_receipt *ret, struct ledger_refusal *ret_refusal,
 		       const char *text, size_t len);
 

@@ -23,15 +23,20 @@ int cmd_ledger_head(struct ctl_call *call)
 	struct ledger *l = settle_ledger(k->settle, call);
 	const struct genesis *g;
 	struct ledger_head h;
+	json_t *domain;
 	char *note = NULL;
+	int r;
 
 	if (!l)
 		return ERR_STATE;
+	r = provider_domain(settle_provider(k->settle), &domain);
+	if (r < 0)
+		return settle_fail(call, l, r);
 	g = ledger_genesis(l);
 	ledger_head(l, &h);
 	call->result = json_pack("{s:s, s:s, s:I, s:I, s:o}", "network", g->name,
 				 "role", settle_is_writer(k->settle) ? "writer" : "follower",
-				 "height", (json_int_t)h.size, "time", (json_int_t)h.time, "domain", genesis_domain(g));
+				 "height", (json_int_t)h.size, "time", (json_int_t)h.time, "domain", domain);
 	json_set_hex(call->result, "root", h.root, sizeof(h.root));
 	json_set_hex(call->result, "genesis", g->hash, sizeof(g->hash));
 	if (k->keys)
@@ -227,10 +232,13 @@ static int answer_object(struct ctl_call *call, json_t *object)
 
 static int make_template(struct ctl_call *call, json_t **ret, struct ledger *l, const char *type, const json_t *fields)
 {
-	uint64_t until = ledger_now(l) + (uint64_t)param_integer(call->params, "valid", VALID_S);
 	char why[LEDGER_WHY_CAP];
-	int r = ledger_template(l, ret, why, type, fields, until);
+	uint64_t now;
+	int r = provider_now(settle_provider(settle_of(call)), &now);
 
+	if (r < 0)
+		return settle_fail(call, l, r);
+	r = ledger_template(l, ret, why, type, fields, now + (uint64_t)param_integer(call->params, "valid", VALID_S));
 	return r < 0 ? ctl_fail(call, r, CTL_INVALID_PARAMS, "%s", why) : 0;
 }
 

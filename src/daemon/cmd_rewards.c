@@ -349,9 +349,11 @@ int cmd_rewards_draft(struct ctl_call *call)
 	struct ledger *l;
 	int r = which_account(call, &l, &account);
 
+	if (r == 0)
+		r = provider_now(settle_provider(settle_of(call)), &deadline);
 	if (r < 0)
 		return r;
-	deadline = ledger_now(l) + (uint64_t)param_integer(call->params, "valid", CLAIM_VALID_S);
+	deadline += (uint64_t)param_integer(call->params, "valid", CLAIM_VALID_S);
 	r = claim_draft(l, &made, &account, NULL, deadline);
 	if (r == ERR_STATE)
 		return ctl_fail(call, r, CTL_FAILED, "nothing can be claimed now: what was earned so far is claimed");

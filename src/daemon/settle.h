@@ -18,7 +18,9 @@
 
 #include <nonos/control.h>
 #include <nonos/directory.h>
+#include <nonos/provider.h>
 #include <nonos/ledger.h>
+#include <nonos/provider.h>
 
 #include "conf.h"
 
@@ -72,6 +74,9 @@ bool settle_numbers(struct settle *s, struct settle_numbers *ret);
  * then says why and what to do.
  */
 struct ledger *settle_ledger(struct settle *s, struct ctl_call *call);
+
+/* What stands behind the ledger that settle_ledger() gave. */
+struct provider *settle_provider(struct settle *s);
 
 /* The ledger as it is now, by our clock: for what is asked of it at a time. */
 struct ledger_snapshot settle_now(struct ledger *l);

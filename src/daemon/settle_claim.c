@@ -64,7 +64,7 @@ static int submit_claim(struct settle *s, const json_t *claim)
 	struct ledger_refusal refusal = { 0 };
 	struct ledger_receipt receipt;
 	char why[LEDGER_WHY_CAP + 64];
-	int r = ledger_submit(s->ledger, &receipt, &refusal, claim);
+	int r = provider_submit(s->provider, &receipt, &refusal, claim);
 
 	if (r == 0)
 		return settle_ledger_commit(s);
@@ -84,8 +84,11 @@ static int claim_now(struct settle *s, struct amount claimable)
 {
 	char tokens[AMOUNT_TEXT_CAP];
 	json_t *claim = NULL;
-	int r = claim_draft(s->ledger, &claim, &s->claimant, NULL, ledger_now(s->ledger) + DEADLINE_S);
+	uint64_t now = 0;
+	int r = provider_now(s->provider, &now);
 
+	if (r == 0)
+		r = claim_draft(s->ledger, &claim, &s->claimant, NULL, now + DEADLINE_S);
 	if (r == 0)
 		r = sign_claim(claim, secret_data(s->claim_key));
 	if (r == 0)

@@ -78,7 +78,7 @@ static int make_evidence(struct settle *s, struct evidence **ret, char why[LEDGE
 		snprintf(why, LEDGER_WHY_CAP, "the measurement cannot be read: %s", err_str(r));
 		return r;
 	}
-	r = ledger_register_at(s->ledger, &reg, at);
+	r = provider_register_at(s->provider, &reg, at);
 	if (r < 0) {
 		snprintf(why, LEDGER_WHY_CAP, "the register cannot be read: %s", ledger_error(s->ledger));
 		measured_free(m);
@@ -197,7 +197,7 @@ static int submit_draft(struct settle *s)
 		wait_for_auditors(s, have, threshold);
 		return ERR_AGAIN;
 	}
-	r = ledger_submit(s->ledger, &receipt, &refusal, s->draft);
+	r = provider_submit(s->provider, &receipt, &refusal, s->draft);
 	if (r == 0) {
 		r = settle_ledger_commit(s);
 	} else if (r == ERR_REFUSED) {

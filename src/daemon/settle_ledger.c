@@ -137,6 +137,8 @@ static int open_with(struct settle *s, const struct genesis *g, char why[LEDGER_
 	int r = ledger_open(&s->ledger, &o, why);
 
 	if (r == 0)
+		s->provider = provider_embedded(s->ledger);
+	if (r == 0)
 		log_notice("The ledger is open. network=\"%s\" role=%s path=%s", g->name, s->writer ? "writer" : "follower",
 			   path);
 	free(path);
@@ -204,6 +206,8 @@ void settle_ledger_close(struct settle *s)
 	if (s->commit)
 		event_free(s->commit);
 	s->commit = NULL;
+	provider_free(s->provider);
+	s->provider = NULL;
 	ledger_close(s->ledger);
 	s->ledger = NULL;
 	secret_free(s->auditor_key);
@@ -244,6 +248,11 @@ struct ledger *settle_ledger(struct settle *s, struct ctl_call *call)
 		return NULL;
 	}
 	return s->ledger;
+}
+
+struct provider *settle_provider(struct settle *s)
+{
+	return s->provider;
 }
 
 /* Whether the answer can wait for others, or everything happens at once. */
@@ -292,6 +301,27 @@ static int refused(struct settle *s, struct ctl_call *call, int r, const struct 
 	return ctl_fail(call, r, CTL_FAILED, "it was not taken, submit it again later: %s", ledger_error(s->ledger));
 }
 
+static int submit_text(struct settle *s, struct ledger_receipt *ret, struct ledger_refusal *ret_refusal, const char *text)
+{
+	json_t *object;
+	int r = ledger_object_read(&object, ret_refusal, text, strlen(text));
+
+	if (r < 0)
+		return r;
+	r = provider_submit(s->provider, ret, ret_refusal, object);
+	json_decref(object);
+	return r;
+}
+
+/* Of what was taken before: it may still be in the open batch. */
+static int make_final(struct settle *s, const struct ledger_receipt *receipt)
+{
+	enum finality f = FINALITY_UNKNOWN;
+	int r = provider_finality(s->provider, &f, receipt);
+
+	return r == 0 && f == FINALITY_PENDING ? settle_ledger_commit(s) : r;
+}
+
 int settle_submit(struct settle *s, struct ctl_call *call, const char *object)
 {
 	struct ledger_receipt receipt = { 0 };
@@ -307,8 +337,8 @@ int settle_submit(struct settle *s, struct ctl_call *call, const char *object)
 	}
 	if (!s->writer)
 		return settle_forward(s, call);
-	r = ledger_submit_text(s->ledger, &receipt, &why, object, strlen(object));
-	if (r == ERR_REFUSED && why.code == REFUSED_DUPLICATE && s->waiting && settle_ledger_commit(s) < 0)
+	r = submit_text(s, &receipt, &why, object);
+	if (r == ERR_REFUSED && why.code == REFUSED_DUPLICATE && make_final(s, &receipt) < 0)
 		return ctl_fail(call, ERR_IO, CTL_FAILED, "it was not taken: %s", s->ledger_problem.text);
 	if (r < 0)
 		return refused(s, call, r, &receipt, &why);

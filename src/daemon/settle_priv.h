@@ -45,6 +45,7 @@ struct settle {
 	size_t n_unmeasured;
 
 	struct ledger *ledger;		/* NULL: none, or see ledger_problem */
+	struct provider *provider;	/* what stands behind it; there when it is */
 	bool writer;			/* we hold the journal's key */
 	struct settle_problem ledger_problem, clock_problem;
 	uint64_t ledger_retry_ms;

@@ -61,7 +61,7 @@ static int judge_locks(struct settle *s, json_t *list, const struct ledger_relay
 	struct ledger_snapshot later = { .height = now->height, .time = now->time + LOOK_AHEAD_S };
 	const struct ledger_relay *then;
 	struct ledger_register *reg;
-	int r = ledger_register_at(s->ledger, &reg, &later);
+	int r = provider_register_at(s->provider, &reg, &later);
 
 	if (r < 0)
 		return r;
@@ -122,7 +122,7 @@ static int judge(struct settle *s, json_t *list)
 	struct ledger_snapshot now = settle_now(s->ledger);
 	const struct ledger_relay *relay;
 	struct ledger_register *reg;
-	int r = ledger_register_at(s->ledger, &reg, &now);
+	int r = provider_register_at(s->provider, &reg, &now);
 
 	if (r < 0)
 		return r;

@@ -12,6 +12,7 @@
 
 #include <nonos/clock.h>
 #include <nonos/err.h>
+#include <nonos/provider.h>
 
 #include "ledger_test.h"
 
@@ -371,6 +372,42 @@ static void long_history(void **state)
 	assert_int_equal(x.n, 4);
 }
 
+/* The five calls behind which the journal stands. */
+static void provider(void **state)
+{
+	struct world *w = *state;
+	struct provider *p = provider_embedded(w->l);
+	json_t *object = transfer(w->l, 0, 1, "1"), *domain, *want = genesis_domain(ledger_genesis(w->l));
+	struct ledger_snapshot at = { .height = 0, .time = T0 };
+	struct ledger_refusal refusal;
+	struct ledger_receipt receipt;
+	struct ledger_register *reg;
+	enum finality f;
+	uint64_t now;
+
+	assert_int_equal(provider_domain(p, &domain), 0);
+	assert_true(json_equal(domain, want));
+	assert_int_equal(provider_now(p, &now), 0);
+	assert_int_equal(now, ledger_now(w->l));
+	assert_int_equal(provider_register_at(p, &reg, &at), 0);
+	assert_int_equal(reg->n, 0);
+	assert_int_equal(provider_submit(p, &receipt, &refusal, object), 0);
+	assert_int_equal(provider_finality(p, &f, &receipt), 0);
+	assert_int_equal(f, FINALITY_PENDING);
+	ledger_rollback(w->l);
+	assert_int_equal(provider_finality(p, &f, &receipt), 0);
+	assert_int_equal(f, FINALITY_UNKNOWN);
+	assert_int_equal(provider_submit(p, &receipt, &refusal, object), 0);
+	assert_int_equal(ledger_commit(w->l), 0);
+	assert_int_equal(provider_finality(p, &f, &receipt), 0);
+	assert_int_equal(f, FINALITY_FINAL);
+	json_decref(object);
+	json_decref(domain);
+	json_decref(want);
+	ledger_register_free(reg);
+	provider_free(p);
+}
+
 static void heights(void **state)
 {
 	struct world *w = *state;
@@ -460,7 +497,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		test(genesis_state), test(transfers), test(nonces_and_windows), test(malformed), test(registrations),
-		test(stakes), test(many_due), test(revenue), test(history), test(long_history), test(heights), test(watched_clock), test(clock_at_start),
+		test(stakes), test(many_due), test(revenue), test(history), test(long_history), test(provider), test(heights),
+		test(watched_clock), test(clock_at_start),
 	};
 
 	return crypto_init() < 0 ? 1 : cmocka_run_group_tests(tests, NULL, NULL);

@@ -129,6 +129,7 @@ static void test_not_measuring(void **state)
 	assert_true(json_is_null(json_object_get(o, "problem")));
 	json_decref(o);
 	s->ledger = world_memory(w->dir, g);
+	s->provider = provider_embedded(s->ledger);
 	s->writer = true;
 	tick(w);
 	o = settle_status(s);
@@ -171,6 +172,7 @@ static void test_clock(void **state)
 	earned = balance_of(s.ledger, ACCOUNT_REWARDS, 12);
 	person_secret(key, 12);
 	s.claim_key = secret_new(key, sizeof(key));
+	s.provider = provider_embedded(s.ledger);
 	s.claimant = person(12);
 	w->config.claim_above = amount_u64(1);
 
@@ -184,6 +186,7 @@ static void test_clock(void **state)
 
 	event_free(s.commit);
 	secret_free(s.claim_key);
+	provider_free(s.provider);
 	ledger_close(s.ledger);
 	genesis_free(g);
 }
@@ -220,6 +223,7 @@ static void test_lacking(void **state)
 	assert_int_equal(mkdir(w->data_dir, 0700), 0);
 	clock_advance_ms(61 * 1000);
 	s->ledger = world_memory(w->dir, g);
+	s->provider = provider_embedded(s->ledger);
 	populate(s->ledger);
 	measure_one(s);
 	person_secret(key, 0);
@@ -266,6 +270,7 @@ static void test_comes_late(void **state)
 	assert_int_equal(mkdir(w->data_dir, 0700), 0);
 	clock_advance_ms(61 * 1000);
 	s->ledger = world_memory(w->dir, g);
+	s->provider = provider_embedded(s->ledger);
 	s->writer = true;
 	populate(s->ledger);
 	measure_one(s);
