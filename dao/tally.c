@@ -10,10 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <nonos/doc_read.h>
 #include <nonos/err.h>
 #include <nonos/mem.h>
-
-#include "../ledger/doc_read.h"
 
 /* A voter during the count. */
 struct seat {

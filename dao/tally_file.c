@@ -10,12 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <nonos/doc_read.h>
 #include <nonos/err.h>
 #include <nonos/jcs.h>
 #include <nonos/json_set.h>
 #include <nonos/mem.h>
-
-#include "../ledger/doc_read.h"
 
 enum { WHERE_CAP = 40, KIND_CAP = 16, WEIGHTS_IN_FILE_MAX = 65535 };
 

@@ -11,11 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <nonos/doc_read.h>
 #include <nonos/err.h>
 #include <nonos/json_set.h>
 #include <nonos/mem.h>
-
-#include "doc_read.h"
 
 #define DIVIDER_MAX INT64_C(1000000000000000)
 #define WEIGHT_MAX INT64_C(1000000000000000)	/* of a tier: as many as there can be relays add up */

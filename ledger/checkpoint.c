@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "checkpoint.h"
+#include <nonos/checkpoint.h>
 
 #include <stdbool.h>
 #include <stdio.h>

@@ -6,10 +6,9 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include <nonos/doc_read.h>
 #include <nonos/err.h>
 #include <nonos/json_set.h>
-
-#include "doc_read.h"
 
 /* When the account's newest claim was taken; ERR_NOT_FOUND. */
 static int newest_claim(struct ledger *l, uint64_t *ret_time, const struct eth_addr *account)

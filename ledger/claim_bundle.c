@@ -7,15 +7,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <nonos/checkpoint.h>
+#include <nonos/doc_read.h>
 #include <nonos/encode.h>
 #include <nonos/err.h>
 #include <nonos/jcs.h>
 #include <nonos/json_set.h>
+#include <nonos/note.h>
 #include <nonos/typed.h>
-
-#include "checkpoint.h"
-#include "doc_read.h"
-#include "note.h"
 
 static const char format[] = "nonos-claim-1";
 

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "doc_read.h"
+#include <nonos/doc_read.h>
 
 #include <stdarg.h>
 #include <stdio.h>

@@ -6,10 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <nonos/doc_read.h>
 #include <nonos/err.h>
 #include <nonos/mem.h>
-
-#include "doc_read.h"
 
 /* -- terms --------------------------------------------------------------------------- */
 

@@ -6,12 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <nonos/doc_read.h>
 #include <nonos/encode.h>
 #include <nonos/err.h>
 #include <nonos/json_set.h>
 #include <nonos/mem.h>
-
-#include "doc_read.h"
 
 enum { DAY_S = 86400 };
 

@@ -8,12 +8,11 @@
 #include <string.h>
 
 #include <nonos/clock.h>
+#include <nonos/doc_read.h>
 #include <nonos/encode.h>
 #include <nonos/err.h>
 #include <nonos/json_set.h>
 #include <nonos/typed.h>
-
-#include "doc_read.h"
 
 static void set_u64(json_t *o, const char *name, uint64_t v)
 {

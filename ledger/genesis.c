@@ -6,13 +6,12 @@
 #include <string.h>
 
 #include <nonos/anyone_rewards.h>
+#include <nonos/doc_read.h>
 #include <nonos/err.h>
 #include <nonos/jcs.h>
 #include <nonos/mem.h>
+#include <nonos/note.h>
 #include <nonos/typed.h>
-
-#include "doc_read.h"
-#include "note.h"
 
 static const char format[] = "nonos-genesis-1";
 

@@ -6,10 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <nonos/checkpoint.h>
 #include <nonos/err.h>
 #include <nonos/mem.h>
-
-#include "checkpoint.h"
 
 /* -- the tree in the database ------------------------------------------------------------ */
 

@@ -20,12 +20,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <nonos/checkpoint.h>
 #include <nonos/err.h>
 #include <nonos/log.h>
 #include <nonos/mem.h>
 
 #include "ahead.h"
-#include "checkpoint.h"
 
 enum {
 	BUFFER_MAX = 1 << 20, SYNC_EVERY = 64,

@@ -11,13 +11,13 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include <nonos/checkpoint.h>
 #include <nonos/clock.h>
 #include <nonos/err.h>
 #include <nonos/jcs.h>
 #include <nonos/mem.h>
 
 #include "ahead.h"
-#include "checkpoint.h"
 #include "ledger_key.h"
 #include "schema.h"
 

@@ -3,9 +3,8 @@
 #define LEDGER_LEDGER_KEY_H
 
 #include <nonos/ledger.h>
+#include <nonos/note.h>
 #include <nonos/secret.h>
-
-#include "note.h"
 
 /* Load the key of `log`, expanded; ERR_MISMATCH when it is another one. `why` gets the sentence. */
 int ledger_key_load(struct secret **ret, const struct note_key *log, const char *path, char why[LEDGER_WHY_CAP]);

@@ -9,8 +9,8 @@
 #include <sqlite3.h>
 
 #include <nonos/ledger.h>
+#include <nonos/merkle_log.h>
 
-#include "merkle_log.h"
 #include "store.h"
 
 /* -- objects -------------------------------------------------------------------------- */

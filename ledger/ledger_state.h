@@ -2,11 +2,11 @@
 #ifndef LEDGER_LEDGER_STATE_H
 #define LEDGER_LEDGER_STATE_H
 
+#include <nonos/merkle_log.h>
+#include <nonos/note.h>
 #include <nonos/secret.h>
 
 #include "ledger_priv.h"
-#include "merkle_log.h"
-#include "note.h"
 
 struct journal_copy;
 

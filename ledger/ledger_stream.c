@@ -9,10 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <nonos/checkpoint.h>
 #include <nonos/err.h>
 
 #include "ahead.h"
-#include "checkpoint.h"
 
 /* -- out -------------------------------------------------------------------------------- */
 

@@ -9,11 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <nonos/checkpoint.h>
 #include <nonos/err.h>
 #include <nonos/mem.h>
 
 #include "ahead.h"
-#include "checkpoint.h"
 #include "schema.h"
 
 enum { BATCH = 4096, SQL_CAP = 512 };

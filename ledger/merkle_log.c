@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "merkle_log.h"
+#include <nonos/merkle_log.h>
 
 #include <stdbool.h>
 #include <string.h>

@@ -9,10 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <nonos/doc_read.h>
 #include <nonos/err.h>
 #include <nonos/mem.h>
-
-#include "doc_read.h"
 
 enum { MILLION = 1000000, WEIGHT_TIMES_MAX = 1 << 30, EPOCH_S_MAX = 31 * 86400, DAYS_MAX = 36500 };
 

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "note.h"
+#include <nonos/note.h>
 
 #include <stdbool.h>
 #include <stdio.h>

@@ -10,11 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <nonos/doc_read.h>
 #include <nonos/err.h>
 #include <nonos/json_set.h>
 #include <nonos/mem.h>
-
-#include "doc_read.h"
 
 enum { SPLIT_MAX = 20, MILLION = 1000000 };
 

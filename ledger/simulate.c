@@ -7,8 +7,7 @@
 
 #include <nonos/err.h>
 #include <nonos/jcs.h>
-
-#include "note.h"
+#include <nonos/note.h>
 
 enum { STEP_MIN_S = 3600 };
 

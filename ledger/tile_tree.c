@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "tile_tree.h"
+#include <nonos/tile_tree.h>
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "tiles.h"
+#include <nonos/tiles.h>
 
 #include <stdio.h>
 #include <stdlib.h>

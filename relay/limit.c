@@ -1,7 +1,7 @@
 /* Token buckets and the limits of one address; see limit.h. */
 #include "config.h"
 
-#include "limit.h"
+#include <nonos/limit.h>
 
 #include <stdlib.h>
 #include <string.h>

@@ -16,6 +16,7 @@
 #include <nonos/clock.h>
 #include <nonos/crypto.h>
 #include <nonos/err.h>
+#include <nonos/limit.h>
 #include <nonos/log.h>
 #include <nonos/mem.h>
 #include <nonos/policy.h>
@@ -26,7 +27,6 @@
 #include "circuit_extend.h"
 #include "dir/dirserv.h"
 #include "handshake_queue.h"
-#include "limit.h"
 #include "link.h"
 #include "link_io.h"
 #include "memory.h"

@@ -7,6 +7,7 @@
 
 #include <event2/event.h>
 
+#include <nonos/limit.h>
 #include <nonos/policy.h>
 #include <nonos/relay.h>
 #include <nonos/tls.h>
@@ -15,7 +16,6 @@
 #include "circuit.h"
 #include "counters.h"
 #include "handshake.h"
-#include "limit.h"
 #include "pool.h"
 
 struct link_table;

@@ -9,10 +9,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "daemon/conf.h"
-#include "daemon/import.h"
+#include <nonos/conf.h>
+#include <nonos/import.h>
+#include <nonos/process.h>
+
 #include "daemon/keeper.h"
-#include "daemon/process.h"
 #include "daemon/upgrade.h"
 #include "daemon/worker.h"
 

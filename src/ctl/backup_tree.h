@@ -3,8 +3,8 @@
 #define CTL_BACKUP_TREE_H
 
 #include <nonos/backup.h>
+#include <nonos/conf.h>
 
-#include "../daemon/conf.h"
 #include "ctl.h"
 
 /* The file of a backup that tells of the others. */

@@ -6,11 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <nonos/conf.h>
+#include <nonos/conf_edit.h>
 #include <nonos/err.h>
 #include <nonos/mem.h>
-
-#include "../daemon/conf.h"
-#include "../daemon/conf_edit.h"
 
 static const char default_config[] = NONOS_SYSCONFDIR "/nonosd.conf";
 

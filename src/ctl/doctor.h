@@ -10,7 +10,7 @@
 
 #include <jansson.h>
 
-#include "../daemon/conf.h"
+#include <nonos/conf.h>
 
 enum verdict { VERDICT_PASS, VERDICT_WARN, VERDICT_FAIL, VERDICT_SKIP, VERDICTS };
 

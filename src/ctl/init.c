@@ -9,13 +9,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <nonos/conf.h>
+#include <nonos/conf_edit.h>
 #include <nonos/err.h>
+#include <nonos/import.h>
 #include <nonos/mem.h>
-
-#include "../daemon/conf.h"
-#include "../daemon/conf_edit.h"
-#include "../daemon/import.h"
-#include "../daemon/process.h"
+#include <nonos/process.h>
 
 struct plan {
 	const struct invocation *in;

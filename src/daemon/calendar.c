@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "calendar.h"
+#include <nonos/calendar.h>
 
 #include <stdio.h>
 #include <string.h>

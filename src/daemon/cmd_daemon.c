@@ -5,10 +5,9 @@
 
 #include <string.h>
 
+#include <nonos/conf_edit.h>
 #include <nonos/err.h>
 #include <nonos/log.h>
-
-#include "conf_edit.h"
 
 int cmd_drain(struct ctl_call *call)
 {

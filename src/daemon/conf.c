@@ -1,7 +1,7 @@
 #include "config.h"
 
-#include "conf.h"
-#include "conf_edit.h"
+#include <nonos/conf.h>
+
 #include "conf_priv.h"
 
 #include <errno.h>
@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <nonos/conf_edit.h>
 #include <nonos/err.h>
 #include <nonos/mem.h>
 

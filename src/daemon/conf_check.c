@@ -1,12 +1,12 @@
 /* Rules over more than one option of the configuration. */
 #include "config.h"
 
-#include "conf_edit.h"
 #include "conf_priv.h"
 
 #include <string.h>
 
 #include <nonos/addr.h>
+#include <nonos/conf_edit.h>
 
 struct check {
 	const struct config *c;

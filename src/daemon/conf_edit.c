@@ -1,6 +1,7 @@
 #include "config.h"
 
-#include "conf_edit.h"
+#include <nonos/conf_edit.h>
+
 #include "conf_priv.h"
 
 #include <stdio.h>

@@ -1,12 +1,12 @@
 /* Options in words: what config explain and config show print. */
 #include "config.h"
 
-#include "conf.h"
 #include "conf_priv.h"
 
 #include <stdlib.h>
 #include <string.h>
 
+#include <nonos/conf.h>
 #include <nonos/mem.h>
 
 static const struct {

@@ -2,7 +2,7 @@
 #ifndef DAEMON_CONF_PRIV_H
 #define DAEMON_CONF_PRIV_H
 
-#include "conf.h"
+#include <nonos/conf.h>
 
 enum option_type {
 	TYPE_PATH, TYPE_STRING, TYPE_NICKNAME, TYPE_POLICY, TYPE_MODE, TYPE_COUNT, TYPE_U32, TYPE_BOOL,

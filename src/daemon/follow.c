@@ -12,6 +12,7 @@
 
 #include <event2/event.h>
 
+#include <nonos/checkpoint.h>
 #include <nonos/clock.h>
 #include <nonos/control.h>
 #include <nonos/err.h>
@@ -21,9 +22,7 @@
 #include <nonos/json_set.h>
 #include <nonos/log.h>
 #include <nonos/mem.h>
-
-#include "../../ledger/checkpoint.h"
-#include "../../ledger/tile_tree.h"
+#include <nonos/tile_tree.h>
 
 enum {
 	URL_CAP = 700, PROBLEM_CAP = 512, CALLS_MAX = 32,

@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "import.h"
+#include <nonos/import.h>
 
 #include <dirent.h>
 #include <errno.h>
@@ -12,15 +12,14 @@
 #include <unistd.h>
 
 #include <nonos/clock.h>
+#include <nonos/conf.h>
 #include <nonos/crypto.h>
 #include <nonos/encode.h>
 #include <nonos/err.h>
 #include <nonos/family.h>
 #include <nonos/keys.h>
 #include <nonos/mem.h>
-
-#include "conf.h"
-#include "process.h"
+#include <nonos/process.h>
 
 /*
  * Give one file. The directory is the daemon user's already, who may have put

@@ -10,10 +10,10 @@
 #include <nonos/clock.h>
 #include <nonos/err.h>
 #include <nonos/genesis.h>
+#include <nonos/limit.h>
 #include <nonos/mem.h>
+#include <nonos/tiles.h>
 
-#include "../../ledger/tiles.h"
-#include "../../relay/limit.h"
 #include "http_server.h"
 
 enum {

@@ -18,11 +18,11 @@
 #include <nonos/err.h>
 #include <nonos/log.h>
 #include <nonos/mem.h>
+#include <nonos/process.h>
 #include <nonos/token.h>
 
 #include "http_server.h"
 #include "key_agent.h"
-#include "process.h"
 
 enum {
 	EXPIRY_WARN_S = 7 * 86400,

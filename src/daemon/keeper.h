@@ -16,6 +16,7 @@
 #include <jansson.h>
 
 #include <nonos/clock.h>
+#include <nonos/conf.h>
 #include <nonos/control.h>
 #include <nonos/directory.h>
 #include <nonos/family.h>
@@ -25,7 +26,6 @@
 
 #include "ask.h"
 #include "bandwidth.h"
-#include "conf.h"
 #include "hand_over.h"
 #include "listen.h"
 #include "own_addr.h"

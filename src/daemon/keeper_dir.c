@@ -14,8 +14,7 @@
 #include <nonos/err.h>
 #include <nonos/log.h>
 #include <nonos/mem.h>
-
-#include "process.h"
+#include <nonos/process.h>
 
 /* -- addresses ------------------------------------------------------------------ */
 

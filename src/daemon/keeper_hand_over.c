@@ -15,11 +15,11 @@
 
 #include <nonos/err.h>
 #include <nonos/log.h>
+#include <nonos/process.h>
 
 #include "counters.h"
 #include "http_server.h"
 #include "key_agent.h"
-#include "process.h"
 
 bool keeper_may_write(const struct keeper *k)
 {

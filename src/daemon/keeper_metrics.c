@@ -14,10 +14,10 @@
 #include <nonos/crypto.h>
 #include <nonos/log.h>
 #include <nonos/mem.h>
+#include <nonos/process.h>
 
 #include "http_server.h"
 #include "metrics.h"
-#include "process.h"
 
 static const char *const states[] = { "starting", "running", "draining", "stopping", NULL };
 

@@ -1,7 +1,5 @@
 #include "config.h"
 
-#include "process.h"
-
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -12,6 +10,8 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
+
+#include <nonos/process.h>
 
 static char notify_text[sizeof(((struct sockaddr_un *)0)->sun_path)];
 static struct sockaddr_un notify_addr;

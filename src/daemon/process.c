@@ -1,6 +1,6 @@
 #include "config.h"
 
-#include "process.h"
+#include <nonos/process.h>
 
 #include <errno.h>
 #include <fcntl.h>

@@ -16,13 +16,11 @@
 
 #include <jansson.h>
 
+#include <nonos/conf.h>
 #include <nonos/control.h>
 #include <nonos/directory.h>
-#include <nonos/provider.h>
 #include <nonos/ledger.h>
 #include <nonos/provider.h>
-
-#include "conf.h"
 
 struct event_base;
 struct settle;

@@ -13,10 +13,10 @@
 #include <nonos/encode.h>
 #include <nonos/log.h>
 #include <nonos/mem.h>
+#include <nonos/process.h>
 
 #include "answer.h"
 #include "attention.h"
-#include "process.h"
 
 /* "Fast Guard Running" as a list. */
 json_t *status_flags(uint32_t flags)

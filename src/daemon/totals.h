@@ -18,9 +18,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <nonos/calendar.h>
 #include <nonos/relay.h>
-
-#include "calendar.h"
 
 enum { TOTALS_DAYS = 60, TOTALS_TEXT_CAP = 24576, TOTALS_FLUSH_MS = 60000 };
 

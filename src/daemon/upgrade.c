@@ -14,10 +14,10 @@
 
 #include <event2/event.h>
 
+#include <nonos/conf.h>
 #include <nonos/err.h>
+#include <nonos/process.h>
 
-#include "conf.h"
-#include "process.h"
 #include "take_over.h"
 
 int upgrade_to_background(void)

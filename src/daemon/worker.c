@@ -18,11 +18,11 @@
 #include <nonos/err.h>
 #include <nonos/log.h>
 #include <nonos/mem.h>
+#include <nonos/process.h>
 #include <nonos/relay.h>
 #include <nonos/secret.h>
 
 #include "pipe.h"
-#include "process.h"
 #include "sandbox.h"
 
 enum { SEEN_INTERVAL_MS = 1000, SKEW_INTERVAL_MS = 60000 };

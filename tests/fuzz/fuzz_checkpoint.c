@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../ledger/checkpoint.h"
+#include <nonos/checkpoint.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../src/daemon/conf_edit.h"
+#include <nonos/conf_edit.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 

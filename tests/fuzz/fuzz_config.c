@@ -4,7 +4,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#include "../../src/daemon/conf.h"
+#include <nonos/conf.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 

@@ -13,8 +13,7 @@
 #include <nonos/jcs.h>
 #include <nonos/ledger.h>
 #include <nonos/log.h>
-
-#include "../../ledger/note.h"
+#include <nonos/note.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 

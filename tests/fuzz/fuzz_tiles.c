@@ -6,8 +6,7 @@
 #include <string.h>
 
 #include <nonos/mem.h>
-
-#include "../../ledger/tiles.h"
+#include <nonos/tiles.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 

@@ -12,10 +12,10 @@
 #include <cmocka.h>
 
 #include <nonos/clock.h>
+#include <nonos/conf.h>
 #include <nonos/err.h>
 #include <nonos/mem.h>
 
-#include "../../src/daemon/conf.h"
 #include "../../src/daemon/settle_priv.h"
 
 #include "epoch_test.h"

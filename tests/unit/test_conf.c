@@ -11,10 +11,9 @@
 
 #include <cmocka.h>
 
+#include <nonos/conf.h>
 #include <nonos/err.h>
 #include <nonos/log.h>
-
-#include "../../src/daemon/conf.h"
 
 #define NODE "[node]\ndata_dir = /tmp/x\n"
 #define RELAY "[relay]\nnickname = example\nor_listen = 127.0.0.1:9001\n"

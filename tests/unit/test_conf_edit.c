@@ -9,9 +9,8 @@
 
 #include <cmocka.h>
 
+#include <nonos/conf_edit.h>
 #include <nonos/err.h>
-
-#include "../../src/daemon/conf_edit.h"
 
 static void expect_edit(const char *text, enum option_id id, const char *const *values, size_t n, const char *want)
 {

@@ -16,10 +16,10 @@
 
 #include <cmocka.h>
 
+#include <nonos/checkpoint.h>
 #include <nonos/clock.h>
 #include <nonos/err.h>
 
-#include "../../ledger/checkpoint.h"
 #include "ledger_test.h"
 
 enum { PEOPLE = 8, RELAYS = 4, STAKES_MAX = 256 };

@@ -10,9 +10,8 @@
 
 #include <nonos/clock.h>
 #include <nonos/err.h>
+#include <nonos/limit.h>
 #include <nonos/rand.h>
-
-#include "../../relay/limit.h"
 
 enum { SECOND = 1000000 };
 

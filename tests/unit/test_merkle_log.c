@@ -9,9 +9,9 @@
 
 #include <cmocka.h>
 
+#include <nonos/checkpoint.h>
 #include <nonos/err.h>
 
-#include "../../ledger/checkpoint.h"
 #include "vectors.h"
 
 enum { MAX_LEAVES = 80 };

@@ -17,8 +17,7 @@
 #include <cmocka.h>
 
 #include <nonos/err.h>
-
-#include "../../src/daemon/process.h"
+#include <nonos/process.h>
 
 static char dir[64];
 

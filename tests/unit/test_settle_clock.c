@@ -11,10 +11,10 @@
 #include <cmocka.h>
 
 #include <nonos/clock.h>
+#include <nonos/conf.h>
 #include <nonos/log.h>
 #include <nonos/mem.h>
 
-#include "../../src/daemon/conf.h"
 #include "../../src/daemon/settle_priv.h"
 
 #include "ledger_test.h"

@@ -14,12 +14,12 @@
 #include <event2/event.h>
 
 #include <nonos/clock.h>
+#include <nonos/conf.h>
 #include <nonos/err.h>
 #include <nonos/log.h>
 #include <nonos/mem.h>
 #include <nonos/secret.h>
 
-#include "../../src/daemon/conf.h"
 #include "../../src/daemon/settle_priv.h"
 
 #include "epoch_test.h"

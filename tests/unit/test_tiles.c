@@ -9,8 +9,7 @@
 #include <cmocka.h>
 
 #include <nonos/err.h>
-
-#include "../../ledger/tile_tree.h"
+#include <nonos/tile_tree.h>
 
 /* What C2SP tlog-tiles gives as examples, and what is near them. */
 static void test_paths(void **state)

@@ -17,9 +17,9 @@
 
 #include <cmocka.h>
 
+#include <nonos/calendar.h>
 #include <nonos/err.h>
 
-#include "../../src/daemon/calendar.h"
 #include "../../src/daemon/totals.h"
 
 /* -- periods --------------------------------------------------------------------- */

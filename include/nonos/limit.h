@@ -2,8 +2,8 @@
  * Token buckets, and what one network address may have of us: open links and
  * new circuits. Owned by the relay; pure but for the table it keeps.
  */
-#ifndef RELAY_LIMIT_H
-#define RELAY_LIMIT_H
+#ifndef NONOS_LIMIT_H
+#define NONOS_LIMIT_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -3,8 +3,8 @@
  * tile holds 256 hashes of one level of the tree, or 256 entries; the last of
  * a level may be partial. Pure, but for the two that read a ledger.
  */
-#ifndef LEDGER_TILES_H
-#define LEDGER_TILES_H
+#ifndef NONOS_TILES_H
+#define NONOS_TILES_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -4,8 +4,8 @@
  * a witness signs the text and the time at which it saw it (C2SP
  * tlog-cosignature). Lines of other keys and kinds are passed over.
  */
-#ifndef LEDGER_NOTE_H
-#define LEDGER_NOTE_H
+#ifndef NONOS_NOTE_H
+#define NONOS_NOTE_H
 
 #include <stddef.h>
 #include <stdint.h>

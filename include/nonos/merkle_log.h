@@ -4,8 +4,8 @@
  * at any time; proofs are made from a source of the hashes of full subtrees,
  * which is what tiles store; checks need nothing but their arguments.
  */
-#ifndef LEDGER_MERKLE_LOG_H
-#define LEDGER_MERKLE_LOG_H
+#ifndef NONOS_MERKLE_LOG_H
+#define NONOS_MERKLE_LOG_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -3,8 +3,8 @@
  * any of it is used. options.def has one row per option; the fields of struct
  * config, their parsing, defaults and reload behaviour all come from there.
  */
-#ifndef DAEMON_CONF_H
-#define DAEMON_CONF_H
+#ifndef NONOS_CONF_H
+#define NONOS_CONF_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -14,9 +14,8 @@
 
 #include <nonos/addr.h>
 #include <nonos/amount.h>
+#include <nonos/calendar.h>
 #include <nonos/directory.h>
-
-#include "calendar.h"
 
 enum {
 	OPT_REPEAT = 1,

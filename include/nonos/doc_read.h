@@ -3,8 +3,8 @@
  * says in `why` (WHY_CAP bytes) which member of what is wrong, and returns
  * ERR_MALFORMED. `where` names the object for the sentence.
  */
-#ifndef LEDGER_DOC_READ_H
-#define LEDGER_DOC_READ_H
+#ifndef NONOS_DOC_READ_H
+#define NONOS_DOC_READ_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -3,8 +3,8 @@
  * which rate the schedule has for an hour. All in the local time of the machine (TZ,
  * /etc/localtime), as an operator and a provider's bill mean it: a day may have 23 or 25 hours. Pure.
  */
-#ifndef DAEMON_CALENDAR_H
-#define DAEMON_CALENDAR_H
+#ifndef NONOS_CALENDAR_H
+#define NONOS_CALENDAR_H
 
 #include <stdbool.h>
 #include <stddef.h>

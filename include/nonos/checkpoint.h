@@ -3,14 +3,14 @@
  * is and what its Merkle root is; and proofs that one entry is in it, in a file
  * that needs nothing else (C2SP tlog-proof).
  */
-#ifndef LEDGER_CHECKPOINT_H
-#define LEDGER_CHECKPOINT_H
+#ifndef NONOS_CHECKPOINT_H
+#define NONOS_CHECKPOINT_H
 
 #include <stddef.h>
 #include <stdint.h>
 
-#include "merkle_log.h"
-#include "note.h"
+#include <nonos/merkle_log.h>
+#include <nonos/note.h>
 
 struct checkpoint {
 	char origin[NOTE_NAME_CAP];	/* names the log */

@@ -3,11 +3,11 @@
  * named one by one, to be fetched and added. Nothing in them is believed by itself: what
  * comes out has to be checked against a signed root. Owned by whoever asks.
  */
-#ifndef LEDGER_TILE_TREE_H
-#define LEDGER_TILE_TREE_H
+#ifndef NONOS_TILE_TREE_H
+#define NONOS_TILE_TREE_H
 
-#include "merkle_log.h"
-#include "tiles.h"
+#include <nonos/merkle_log.h>
+#include <nonos/tiles.h>
 
 struct tile_tree;
 

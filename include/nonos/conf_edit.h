@@ -3,12 +3,12 @@
  * change, comments and order stay. Neither function checks the result;
  * config_parse() does.
  */
-#ifndef DAEMON_CONF_EDIT_H
-#define DAEMON_CONF_EDIT_H
+#ifndef NONOS_CONF_EDIT_H
+#define NONOS_CONF_EDIT_H
 
 #include <stddef.h>
 
-#include "conf.h"
+#include <nonos/conf.h>
 
 /*
  * Give the text with `id` set to the `n` values, a line each; none removes the

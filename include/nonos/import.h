@@ -1,6 +1,6 @@
 /* nonosd --import-identity: a relay moves here from tor or anon. */
-#ifndef DAEMON_IMPORT_H
-#define DAEMON_IMPORT_H
+#ifndef NONOS_IMPORT_H
+#define NONOS_IMPORT_H
 
 /*
  * Copy the identity below `from` into the data directory that the configuration names.

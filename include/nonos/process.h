@@ -3,8 +3,8 @@
  * user it runs as, the lock on the data directory, the pid file, sd_notify.
  * Functions that fail write a sentence for the operator to `err`.
  */
-#ifndef DAEMON_PROCESS_H
-#define DAEMON_PROCESS_H
+#ifndef NONOS_PROCESS_H
+#define NONOS_PROCESS_H
 
 #include <stddef.h>
 #include <stdint.h>
