@@ -6,7 +6,7 @@ PACKAGES_BUILD="gcc make autoconf automake pkg-config libc6-dev libevent-dev lib
 	libsecp256k1-dev libjansson-dev libcurl4-openssl-dev zlib1g-dev libzstd-dev libsqlite3-dev libncurses-dev \
 	libseccomp-dev"
 PACKAGES_LAB="python3 tor openssl"
-PACKAGES_CHECK="clang libclang-rt-14-dev libcmocka-dev python3-pytest zsh fish prometheus tmux xz-utils"
+PACKAGES_CHECK="clang libclang-rt-14-dev libcmocka-dev python3-pytest zsh fish prometheus tmux valgrind xz-utils"
 PACKAGES_JS="nodejs npm"
 PACKAGES_PACKAGE="build-essential debhelper"
 

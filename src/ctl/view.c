@@ -15,11 +15,17 @@ enum { LABEL_WIDTH = 14 };
 
 void view_escaped(FILE *out, const char *text)
 {
+	static const char dash[] = "\xe2\x80\x94";	/* before each signature of a checkpoint, which is there to be copied */
+
 	for (const unsigned char *p = (const unsigned char *)text; *p; p++) {
-		if (*p >= 0x20 && *p < 0x7f)
+		if (*p >= 0x20 && *p < 0x7f) {
 			fputc(*p, out);
-		else
+		} else if (strncmp((const char *)p, dash, sizeof(dash) - 1) == 0) {
+			fputs(dash, out);
+			p += sizeof(dash) - 2;
+		} else {
 			fprintf(out, "\\x%02x", *p);
+		}
 	}
 }
 
