@@ -81,38 +81,44 @@ static void test_any(void **state)
 	expect("[{}]", NULL, FORMAT_CSV, "");
 }
 
+/* What a terminal of 20 columns gets. */
+static void print_on_terminal(char ret[512], const struct table *t, const char *json)
+{
+	struct winsize size = { .ws_col = 20, .ws_row = 5 };
+	json_t *answer = json_loads(json, 0, NULL);
+	int master, slave;
+	ssize_t n;
+	FILE *f;
+
+	assert_int_equal(openpty(&master, &slave, NULL, NULL, &size), 0);
+	f = fdopen(slave, "w");
+	setvbuf(f, NULL, _IOFBF, 4096);	/* so that what is read comes at once */
+	table_print(f, t, answer, FORMAT_TABLE);
+	fflush(f);
+	n = read(master, ret, 511);
+	assert_true(n > 0);
+	ret[n] = '\0';
+	fclose(f);
+	close(master);
+	json_decref(answer);
+}
+
 /* On a terminal lines are kept within it: the widest text gives way, numbers do not. */
 static void test_terminal(void **state)
 {
 	static const struct table_column two[] = { { "t", "text", TABLE_TEXT }, { "n", "number", TABLE_NUMBER } };
 	static const struct table t = { NULL, two, 2 };
-	struct winsize size = { .ws_col = 20, .ws_row = 5 };
-	json_t *answer = json_loads("[{\"t\": \"0123456789012345678901234567890123456789\", \"n\": 12345678}]", 0, NULL);
-	int master, slave;
+	static const char json[] = "[{\"t\": \"0123456789012345678901234567890123456789\", \"n\": 12345678}]";
 	char got[512];
-	ssize_t n;
-	FILE *f;
 
 	(void)state;
 	setenv("NO_COLOR", "1", 1);
-	assert_int_equal(openpty(&master, &slave, NULL, NULL, &size), 0);
-	f = fdopen(slave, "w");
-	setvbuf(f, NULL, _IOFBF, 4096);	/* so that what is read comes at once */
-	table_print(f, &t, answer, FORMAT_TABLE);
-	fflush(f);
-	n = read(master, got, sizeof(got) - 1);
-	assert_true(n > 0);
-	got[n] = '\0';
+	print_on_terminal(got, &t, json);
 	assert_string_equal(got, "text          number\r\n012345678~  12345678\r\n");
 	unsetenv("NO_COLOR");
 	setenv("TERM", "xterm", 1);
-	table_print(f, &t, answer, FORMAT_TABLE);
-	fflush(f);
-	n = read(master, got, sizeof(got) - 1);
-	assert_true(n > 4 && memcmp(got, "\033[1m", 4) == 0);
-	fclose(f);
-	close(master);
-	json_decref(answer);
+	print_on_terminal(got, &t, json);
+	assert_true(strlen(got) > 4 && memcmp(got, "\033[1m", 4) == 0);
 }
 
 /* Where cutting texts is not enough, a row is a block of lines; ids are whole. */
@@ -120,28 +126,13 @@ static void test_narrow(void **state)
 {
 	static const struct table_column two[] = { { "t", "text", TABLE_ID }, { "n", "number", TABLE_NUMBER } };
 	static const struct table t = { NULL, two, 2 };
-	struct winsize size = { .ws_col = 20, .ws_row = 5 };
-	json_t *answer = json_loads("[{\"t\": \"0123456789abcdef\", \"n\": 12345678}, {\"t\": \"x\", \"n\": 1}]", 0, NULL);
-	int master, slave;
 	char got[512];
-	ssize_t n;
-	FILE *f;
 
 	(void)state;
 	setenv("NO_COLOR", "1", 1);
-	assert_int_equal(openpty(&master, &slave, NULL, NULL, &size), 0);
-	f = fdopen(slave, "w");
-	setvbuf(f, NULL, _IOFBF, 4096);
-	table_print(f, &t, answer, FORMAT_TABLE);
-	fflush(f);
-	n = read(master, got, sizeof(got) - 1);
-	assert_true(n > 0);
-	got[n] = '\0';
+	print_on_terminal(got, &t, "[{\"t\": \"0123456789abcdef\", \"n\": 12345678}, {\"t\": \"x\", \"n\": 1}]");
 	assert_string_equal(got, "text    0123456789abcdef\r\nnumber  12345678\r\n\r\ntext    x\r\nnumber  1\r\n");
 	unsetenv("NO_COLOR");
-	fclose(f);
-	close(master);
-	json_decref(answer);
 }
 
 /* Estimates are cut, never rounded up; CSV has every digit. */
